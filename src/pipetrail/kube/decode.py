@@ -1,0 +1,159 @@
+"""Bytes of the API into wire objects: fast where they are as expected, patient where they are not.
+
+A line that does not fit its shape is read field by field: what parses is kept, the rest is default. A line that is no
+JSON at all is a :class:`Broken`.
+"""
+
+import datetime as dt
+import json
+from collections.abc import Iterable
+from typing import Any, TypeVar, get_args
+
+import msgspec
+
+from pipetrail.kube import wire
+
+T = TypeVar("T", bound=wire.Wire)
+
+_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Broken(msgspec.Struct, frozen=True):
+    """Bytes that are no frame, with the parser's word on why."""
+
+    reason: str
+    raw: bytes
+
+
+class Decoder:
+    """Decodes watch lines and list items whose objects have the shape ``kind``.
+
+    ``bent`` counts the objects that did not fit and were read field by field.
+    """
+
+    def __init__(self, kind: type[T]) -> None:
+        self.kind: type[wire.Wire] = kind
+        self.bent = 0
+        self._frames = msgspec.json.Decoder(wire.Frame[kind])  # type: ignore[valid-type]
+        self._object = msgspec.json.Decoder(kind)
+        self._raw = msgspec.json.Decoder(wire.RawFrame)
+
+    def frames(self, lines: bytes) -> list[wire.Frame[Any] | Broken]:
+        """The frames in some whole lines. ERROR frames hold a :class:`~pipetrail.kube.wire.Status`."""
+        try:
+            found = self._frames.decode_lines(lines)
+        except _ERRORS:
+            return [self._one(line) for line in lines.split(b"\n") if line.strip()]
+        for frame in found:
+            if frame.type == "ERROR":
+                return [self._one(line) for line in lines.split(b"\n") if line.strip()]
+        return found  # type: ignore[return-value]
+
+    def _one(self, line: bytes) -> wire.Frame[Any] | Broken:
+        try:
+            frame = self._frames.decode(line)
+            if frame.type != "ERROR":
+                return frame
+        except _ERRORS:
+            pass
+        try:
+            raw = self._raw.decode(line)
+            if raw.type == "ERROR":
+                return wire.Frame("ERROR", msgspec.json.decode(raw.object, type=wire.Status))
+            return wire.Frame(raw.type, self.item(raw.object))
+        except _ERRORS:
+            return self._mended(line)
+
+    def _mended(self, line: bytes) -> wire.Frame[Any] | Broken:
+        try:
+            found = tolerant_json(line)
+        except (ValueError, RecursionError) as error:
+            return Broken(str(error)[:256], line)
+        if not isinstance(found, dict) or not isinstance(found.get("type"), str):
+            return Broken("no watch frame: it has no type", line)
+        if not isinstance(found.get("object"), dict):
+            return Broken("no watch frame: its object is none", line)
+        self.bent += 1
+        kind = wire.Status if found["type"] == "ERROR" else self.kind
+        return wire.Frame(found["type"], lenient(found["object"], kind))
+
+    def item(self, raw: bytes | msgspec.Raw) -> Any:
+        """One object. Reads it field by field where it does not fit.
+
+        :raises ValueError: when it is no JSON object.
+        """
+        try:
+            return self._object.decode(raw)
+        except _ERRORS:
+            found = tolerant_json(bytes(raw))
+            if not isinstance(found, dict):
+                raise ValueError("no object") from None
+            self.bent += 1
+            return lenient(found, self.kind)
+
+
+def tolerant_json(data: bytes) -> Any:
+    """JSON as Python's own parser takes it: raw control characters and lone surrogates pass, the latter as U+FFFD.
+
+    :raises ValueError: when it is no JSON.
+    """
+    return _whole(json.loads(data.decode("utf-8", "replace"), strict=False))
+
+
+def _whole(value: Any) -> Any:
+    """The value with lone surrogates, which no encoding takes, replaced."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode() if not value.isascii() else value
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return value
+
+
+def lenient(found: dict[str, Any], kind: type[T]) -> T:
+    """An object of the wire shape ``kind`` with every field that can be converted, and defaults for the others."""
+    values = {}
+    for field in msgspec.structs.fields(kind):
+        if field.encode_name not in found:
+            continue
+        value = found[field.encode_name]
+        try:
+            values[field.name] = msgspec.convert(value, field.type, strict=False)
+        except (msgspec.ValidationError, RecursionError):
+            if (mended := _nested(value, field.type)) is not None:
+                values[field.name] = mended
+    return kind(**values)
+
+
+def _nested(value: Any, kind: Any) -> Any:
+    for option in get_args(kind) or (kind,):
+        if isinstance(option, type) and issubclass(option, msgspec.Struct) and isinstance(value, dict):
+            return lenient(value, option)  # type: ignore[type-var]
+        inner = get_args(option) or get_args(kind)
+        if isinstance(value, list) and inner and isinstance(inner[0], type) and issubclass(inner[0], msgspec.Struct):
+            return [lenient(item, inner[0]) for item in value if isinstance(item, dict)]  # type: ignore[type-var]
+        if isinstance(value, dict) and option is not kind and getattr(option, "__origin__", None) is dict:
+            return {key: item for key, item in value.items() if isinstance(item, str)}
+        if option is str and isinstance(value, int | float | bool):
+            return str(value)
+    return None
+
+
+def fit(found: Any, kind: type[T]) -> T:
+    """Decoded JSON as an object of the wire shape: strictly if it fits, else field by field."""
+    try:
+        return msgspec.convert(found, kind)
+    except msgspec.ValidationError:
+        return lenient(found, kind) if isinstance(found, dict) else kind()
+
+
+def first_time(times: Iterable[dt.datetime | None], plausible: range) -> int | None:
+    """The first of some times that is set and plausible, in microseconds."""
+    for time in times:
+        if time is not None:
+            # A float holds microseconds of this era exactly, and is the fastest way to them.
+            at = round(time.timestamp() * 1_000_000)
+            if at in plausible:
+                return at
+    return None

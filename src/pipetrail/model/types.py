@@ -1,0 +1,189 @@
+"""The records: events, objects in versions, gaps, and the batches in which sources hand them on.
+
+Times are integer microseconds since 1970-01-01 UTC (:data:`~pipetrail.model.times.Micros`).
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from pipetrail.model.times import Micros
+
+Origin = Literal["kubernetes", "status", "gap", "verdict"]
+Severity = Literal["info", "warning", "error"]
+Loss = Literal["none", "possible"]
+
+
+class ObjectRef(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel", omit_defaults=True):
+    """Names one Kubernetes object, in one life (the uid), as ``core/v1 ObjectReference`` does.
+
+    ``field_path`` names the part of it that is meant, a container for example:
+    ``spec.containers{main}``. Absent fields are empty strings.
+    """
+
+    api_version: str = ""
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    uid: str = ""
+    field_path: str = ""
+
+
+class SourceObject(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The Kubernetes object that an event was read from: for an Event, its own name, uid and the count it showed."""
+
+    kind: str
+    name: str
+    uid: str = ""
+    total: int = 1
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """Says that an event or object belongs to a run, by which rule, and how surely."""
+
+    rel: Literal["subject", "affected", "cause"]
+    system: str
+    run: str
+    run_name: str = ""
+    step: str | None = None
+    attempt: int | None = None
+    run_attempt: int | None = None
+    replica: str | None = None
+    pod_uid: str | None = None
+    confidence: Literal["exact", "strong", "weak"] = "exact"
+    via: str = ""
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One immutable fact on the timeline of one cluster.
+
+    ``id`` comes from the source's own identity and is never random: the same copy of a Kubernetes Event, read again
+    after a restart, gives the same id. ``count`` is how many occurrences this fact adds, not the total. ``seq`` is the
+    place in the journal, 0 before it is stored.
+    """
+
+    id: str
+    cluster: str
+    at: Micros
+    observed_at: Micros
+    origin: Origin
+    about: ObjectRef
+    reason: str
+    message: str = ""
+    action: str = ""
+    severity: Severity = "info"
+    type: str | None = None
+    count: int = 1
+    reporter: str = ""
+    node: str = ""
+    related: ObjectRef | None = None
+    source: SourceObject | None = None
+    marks: dict[str, str] = {}  # labels and annotations of the Event itself that resolvers read
+    at_estimated: bool = False  # no timestamp in the source: `at` is when it was received
+    links: tuple[Link, ...] = ()
+    verdict: dict[str, Any] | None = None
+    supersedes: str | None = None
+    seq: int = 0
+    revision: int = 1
+
+
+class ObjectVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """One version of the kept fields of a cluster object, in the object's own JSON shape.
+
+    ``deleted_at`` is set on the last one (the tombstone): when it was deleted, or when its absence was noticed.
+    """
+
+    cluster: str
+    ref: ObjectRef
+    observed_at: Micros
+    body: bytes
+    created_at: Micros | None = None
+    deleted_at: Micros | None = None
+    seq: int = 0
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """An interval in which a source was blind. ``since`` is None where nothing was recorded before."""
+
+    cluster: str
+    resource: str
+    since: Micros | None
+    until: Micros
+    reason: str
+    loss: Loss
+
+
+class Reject(msgspec.Struct, frozen=True, kw_only=True):
+    """Input that could not be recorded, with the reason; kept for inspection as far as it can be read."""
+
+    cluster: str
+    resource: str
+    at: Micros
+    reason: str
+    body: str
+
+
+class SourceState(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one source: one resource of one cluster (``pods``, ``jobs.batch``, ``ns/pods``)."""
+
+    cluster: str
+    resource: str
+    state: Literal["listing", "watching", "blind", "forbidden", "absent", "stopped", "played"] = "listing"
+    reason: str = ""
+    position: str | None = None
+    alive_at: Micros | None = None
+    last_event_at: Micros | None = None
+    events: int = 0
+    missing_rights: tuple[str, ...] = ()
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """What one source saw, and where it goes on after it: stored in one transaction, both or neither.
+
+    ``position`` None leaves the stored position as it is.
+    """
+
+    cluster: str
+    resource: str
+    events: list[Event] = []
+    objects: list[ObjectVersion] = []
+    gaps: list[Gap] = []
+    rejects: list[Reject] = []
+    position: str | None = None
+    alive_at: Micros | None = None
+    state: SourceState | None = None
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """Which events: empty fields mean all. Several words in one field mean any of them.
+
+    ``since`` is included, ``until`` is not; both filter ``at``. ``after_seq`` and ``order="seq"`` follow the journal.
+    ``newest`` keeps only the last N of the answer.
+    """
+
+    clusters: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    uids: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    severities: tuple[Severity, ...] = ()
+    origins: tuple[Origin, ...] = ()
+    text: str = ""
+    since: Micros | None = None
+    until: Micros | None = None
+    after_seq: int = 0
+    order: Literal["at", "seq"] = "at"
+    newest: int = 0
+
+
+class ObjectQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which objects: empty fields mean all."""
+
+    clusters: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    uids: tuple[str, ...] = ()
+    deleted: bool | None = None
+    versions: bool = False

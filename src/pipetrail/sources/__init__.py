@@ -1,0 +1,1 @@
+"""Origins into batches: Kubernetes Events, object states, recordings."""

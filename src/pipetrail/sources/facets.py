@@ -1,0 +1,257 @@
+"""What an object's state says, as facts that can be told apart: a container ended, a condition turned, a taint came.
+
+Many failures emit no Event at all (OOMKilled, exit codes, a TrainJob that fails); they stand in the state only. A facet
+is one such fact. Two states of an object are compared by their facets; what is new becomes a status event. The words are
+those of the failure catalogue: ``reason`` as it is known there (``OOMKilled``, ``exit:1``), ``action`` its kind
+(``terminated``, ``exitcode``, ``waiting``, ``condition``, ``status``, ``taint``).
+"""
+
+import datetime as dt
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from pipetrail.kube import decode, wire
+from pipetrail.model import Micros, Severity
+from pipetrail.model.times import PLAUSIBLE_FROM, PLAUSIBLE_TO
+
+
+class Facet(msgspec.Struct, frozen=True, gc=False):
+    """One fact in a state. ``at`` is None where the state does not say when; ``key`` tells it from all others.
+
+    ``over`` is what is said when the fact is there no more; empty where its end says nothing.
+    """
+
+    key: str
+    at: Micros | None
+    reason: str
+    action: str
+    message: str = ""
+    severity: Severity = "info"
+    field_path: str = ""
+    node: str = ""
+    over: str = ""
+
+
+# Phases and conditions in which something has gone wrong for good, or for now.
+_BAD_PHASES = frozenset({"Failed", "Error", "FAILED", "SUBMISSION_FAILED", "Aborted", "Terminated", "Lost", "FAILING"})
+_BAD_WHEN_TRUE = frozenset(
+    {
+        "Failed",
+        "FailureTarget",
+        "Evicted",
+        "Preempted",
+        "DisruptionTarget",
+        "MemoryPressure",
+        "DiskPressure",
+        "PIDPressure",
+        "NetworkUnavailable",
+        "ReplicaFailure",
+        "Unhealthy",
+        "Killed",
+        "ExclusivePlacementViolation",
+    }
+)
+_BAD_WHEN_FALSE = frozenset({"Succeeded", "Ready", "PodScheduled"})
+_QUIET_WAITS = frozenset({"", "ContainerCreating", "PodInitializing"})
+# What the runtime says of any end; the exit code says more.
+_PLAIN_ENDS = frozenset({"", "Error", "Completed"})
+_CONTAINER_PATHS = (
+    ("spec.containers", "container_statuses"),
+    ("spec.initContainers", "init_container_statuses"),
+    ("spec.ephemeralContainers", "ephemeral_container_statuses"),
+)
+
+
+def micros(time: dt.datetime | None) -> Micros | None:
+    """A time of the API in microseconds; None where it is missing or can't be."""
+    if time is None:
+        return None
+    at = round(time.timestamp() * 1_000_000)
+    return at if PLAUSIBLE_FROM < at < PLAUSIBLE_TO else None
+
+
+def facets(item: wire.Kept) -> list[Facet]:
+    """All facets of an object's state. Pure."""
+    found = list(_deletion(item.metadata))
+    match item:
+        case wire.Pod():
+            found += _pod(item)
+        case wire.Node():
+            found += _node(item)
+        case wire.Custom():
+            found += _custom(item)
+    return found
+
+
+def _deletion(meta: wire.Meta) -> Iterator[Facet]:
+    if at := micros(meta.deletion_timestamp):
+        yield Facet("deleting", at, "Terminating", "status", "deletion was requested")
+
+
+def _pod(pod: wire.Pod) -> Iterator[Facet]:
+    status, node = pod.status, pod.spec.node_name
+    if status.phase:
+        bad = status.phase == "Failed"
+        yield Facet(
+            f"phase/{status.phase}/{status.reason}",
+            None,
+            status.reason or status.phase,
+            "status",
+            f"phase {status.phase}{': ' + status.message if status.message else ''}",
+            "error" if bad else "info",
+            node=node,
+        )
+    yield from _conditions(status.conditions, node)
+    for path, attribute in _CONTAINER_PATHS:
+        for container in getattr(status, attribute) or ():
+            yield from _container(container, f"{path}{{{container.name}}}", node)
+
+
+def _container(status: wire.ContainerStatus, path: str, node: str) -> Iterator[Facet]:
+    state = status.state
+    if state.waiting is not None and state.waiting.reason:
+        waiting = state.waiting
+        yield Facet(
+            f"{path}/waiting/{waiting.reason}/{status.restart_count}",
+            None,
+            waiting.reason,
+            "waiting",
+            waiting.message,
+            "info" if waiting.reason in _QUIET_WAITS else "warning",
+            path,
+            node,
+        )
+    if state.running is not None:
+        at = micros(state.running.started_at)
+        yield Facet(f"{path}/running/{at}", at, "Running", "running", "", "info", path, node)
+    for ended in (status.last_state.terminated, state.terminated):
+        if ended is not None:
+            yield _ended(ended, path, node)
+    if status.restart_count:
+        times = "once" if status.restart_count == 1 else f"{status.restart_count} times"
+        yield Facet(
+            f"{path}/restarts/{status.restart_count}",
+            micros(state.running.started_at) if state.running else None,
+            "Restarted",
+            "restart",
+            f"restarted {times}",
+            "warning",
+            path,
+            node,
+        )
+
+
+def _ended(ended: wire.Terminated, path: str, node: str) -> Facet:
+    number = ended.signal or (ended.exit_code - 128 if 128 < ended.exit_code < 128 + 65 else 0)
+    try:
+        name = f" ({signal.Signals(number).name})" if number else ""
+    except ValueError:
+        name = f" (signal {number})"
+    if ended.reason not in _PLAIN_ENDS:
+        reason, action = ended.reason, "terminated"
+    elif ended.exit_code == 0:
+        reason, action = "Completed", "terminated"
+    else:
+        reason, action = f"exit:{ended.exit_code}", "exitcode"
+    message = f"exit code {ended.exit_code}{name}{': ' + ended.message if ended.message else ''}"
+    at = micros(ended.finished_at)
+    good = ended.exit_code == 0 and ended.reason in _PLAIN_ENDS
+    return Facet(
+        f"{path}/ended/{at}/{ended.exit_code}", at, reason, action, message, "info" if good else "error", path, node
+    )
+
+
+def _conditions(found: list[wire.Condition] | None, node: str = "") -> Iterator[Facet]:
+    for condition in found or ():
+        bad = (condition.type in _BAD_WHEN_TRUE and condition.status == "True") or (
+            condition.type in _BAD_WHEN_FALSE and condition.status == "False" and condition.reason != "PodCompleted"
+        )
+        at = micros(condition.last_transition_time)
+        yield Facet(
+            f"condition/{condition.type}/{condition.status}/{condition.reason}/{at}",
+            at,
+            condition.reason or condition.type,
+            "condition",
+            f"{condition.type}={condition.status}{': ' + condition.message if condition.message else ''}",
+            "warning" if bad else "info",
+            f"status.conditions{{{condition.type}}}",
+            node,
+        )
+
+
+def _node(node: wire.Node) -> Iterator[Facet]:
+    name = node.metadata.name
+    for condition in node.status.conditions or ():
+        # Any status of Ready but True means that the node can't be trusted; of all other conditions True does, as far
+        # as their types are known: custom ones (KernelReady, StorageReady) may mean either.
+        at = micros(condition.last_transition_time)
+        ready = condition.type == "Ready"
+        bad = condition.status != "True" if ready else condition.type in _BAD_WHEN_TRUE and condition.status == "True"
+        yield Facet(
+            f"condition/{condition.type}/{condition.status}/{condition.reason}/{at}",
+            at,
+            condition.reason or condition.type,
+            "condition",
+            f"{condition.type}={condition.status}{': ' + condition.message if condition.message else ''}",
+            ("error" if ready else "warning") if bad else "info",
+            f"status.conditions{{{condition.type}}}",
+            name,
+        )
+    for taint in node.spec.taints or ():
+        at = micros(taint.time_added)
+        text = f"{taint.key}{'=' + taint.value if taint.value else ''}:{taint.effect}"
+        yield Facet(
+            f"taint/{text}/{at}", at, taint.key, "taint", f"taint {text}", "warning", "spec.taints", name,
+            over=f"taint {text} was removed",
+        )  # fmt: skip
+    if node.spec.unschedulable:
+        yield Facet(
+            "unschedulable", None, "Unschedulable", "status", "the node was cordoned", "warning", "spec.unschedulable",
+            name, over="the node was uncordoned",
+        )  # fmt: skip
+    if node.status.node_info and node.status.node_info.boot_id:
+        yield Facet(f"boot/{node.status.node_info.boot_id}", None, "Booted", "status", "", "info", "", name)
+
+
+# Where the systems write the state of a custom resource, beside conditions.
+_STATE_FIELDS = ("phase", "state", "jobStatus", "jobDeploymentStatus", "terminalState", "clusterState")
+
+
+def _custom(item: wire.Custom) -> Iterator[Facet]:
+    status = item.status if isinstance(item.status, dict) else {}
+    listed = status.get("conditions")
+    if isinstance(listed, list):
+        yield from _conditions([decode.fit(entry, wire.Condition) for entry in listed if isinstance(entry, dict)])
+    reason = _word(status.get("reason"))
+    message = _word(status.get("message"))
+    for field in _STATE_FIELDS:
+        yield from _state(field, status.get(field), reason, message)
+    yield from _state("applicationState", status.get("applicationState"), reason, message)
+    restarts = status.get("restarts")
+    if isinstance(restarts, int) and restarts > 0:
+        yield Facet(f"restarts/{restarts}", None, "Restarted", "restart", f"restarted {restarts} times", "warning")
+
+
+def _state(field: str, value: Any, reason: str, message: str) -> Iterator[Facet]:
+    if isinstance(value, dict):  # Volcano: state.phase; Spark: applicationState.state and its errorMessage
+        message = _word(value.get("errorMessage")) or _word(value.get("message")) or message
+        reason = _word(value.get("reason")) or reason
+        value = value.get("phase") or value.get("state")
+    if isinstance(value, str) and value:
+        bad = value in _BAD_PHASES
+        yield Facet(
+            f"{field}/{value}/{reason}",
+            None,
+            (reason if bad and reason else value),
+            "status",
+            f"{field} {value}{': ' + message if message else ''}",
+            "error" if bad else "info",
+            f"status.{field}",
+        )
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,69 @@
+"""When a source was blind, and whether anything can have been lost by it."""
+
+from collections.abc import Collection
+
+from pipetrail.model import Event, Gap, Micros, ObjectRef, event_id, fingerprint, format_time
+from pipetrail.model.times import SECOND
+
+SHORTEST = 5 * SECOND  # a shorter break is a resync: counted, not recorded
+
+REASONS = {
+    "FirstStart": "nothing was recorded before",
+    "PositionExpired": "the position expired (410)",
+    "PositionStale": "the server ended each watch at once, so the position was taken as stale",
+    "PositionLost": "no position was kept",
+    "ServerWentBack": "the server went back, as after a restore from a backup",
+    "ListTorn": "the list expired under way",
+}
+"""Why continuity can break, by the reason of the gap event."""
+
+
+def gap_of(
+    cluster: str,
+    resource: str,
+    cause: str,
+    since: Micros | None,
+    until: Micros,
+    *,
+    ttl: Micros | None,
+    whole: bool = True,
+    deleted_namespaces: Collection[str] = (),
+) -> Gap | None:
+    """The gap that a new list closes, or None for one that is too short to record.
+
+    :param since: when the source was last complete; None: never.
+    :param ttl: for Events, how long the cluster keeps them: a shorter gap is covered by the list. None for objects,
+        whose states and deletions in between are not in any list.
+    :param whole: whether the list itself was consistent.
+    :param deleted_namespaces: namespaces that went meanwhile, and took their Events with them.
+    """
+    if since is not None and until - since <= SHORTEST and whole:
+        return None
+    covered = ttl is not None and since is not None and until - since < ttl and whole and not deleted_namespaces
+    return Gap(
+        cluster=cluster,
+        resource=resource,
+        since=since,
+        until=until,
+        reason=cause if whole else "ListTorn",
+        loss="none" if covered else "possible",
+    )
+
+
+def gap_event(gap: Gap, kind: str, namespace: str = "") -> Event:
+    """The event that puts a gap on the timeline, at its end."""
+    since = format_time(gap.since) if gap.since is not None else "the beginning"
+    loss = "nothing was lost" if gap.loss == "none" else "changes may be missing"
+    return Event(
+        id=event_id(gap.until, fingerprint(gap.cluster, "gap", gap.resource, str(gap.since), gap.reason)),
+        cluster=gap.cluster,
+        at=gap.until,
+        observed_at=gap.until,
+        origin="gap",
+        about=ObjectRef(kind=kind, namespace=namespace),
+        reason=gap.reason,
+        message=f"blind to {gap.resource} from {since} to {format_time(gap.until)}: "
+        f"{REASONS.get(gap.reason, gap.reason)}; {loss}",
+        action=f"loss:{gap.loss}",
+        severity="info" if gap.loss == "none" or gap.since is None else "warning",
+    )

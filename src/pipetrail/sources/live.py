@@ -1,0 +1,180 @@
+"""One resource of a live cluster as batches: what its watch signals, read and put with the position after it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from pipetrail.kube.decode import Broken
+from pipetrail.kube.keep import redact
+from pipetrail.kube.kinds import Resource
+from pipetrail.kube.watch import Blind, Changed, Listed, Signal, Watch
+from pipetrail.model import Batch, Event, Gap, Micros, Reject, SourceState
+from pipetrail.sources.counting import Counts
+from pipetrail.sources.events import EventReader
+from pipetrail.sources.gaps import gap_event, gap_of
+from pipetrail.sources.objects import Changes, ObjectReader
+
+_REJECT_BYTES = 4096
+_ALIVE_EVERY = 5_000_000  # µs between two notes that a quiet source is alive
+
+Signals = Callable[[str | None, Micros | None], AsyncIterator[Signal]]
+Vanished = Callable[[], Awaitable[set[str]]]
+
+
+async def _none_vanished() -> set[str]:
+    return set()
+
+
+class LiveSource:
+    """Follows one resource, in all namespaces or in one.
+
+    :param reader: the state of the Events, or of the objects of this resource.
+    :param now: the wall clock, in microseconds.
+    :param vanished: for Events, which namespaces were deleted of late.
+    """
+
+    def __init__(
+        self,
+        cluster: str,
+        resource: Resource,
+        watch: Watch,
+        reader: EventReader | ObjectReader,
+        *,
+        now: Callable[[], Micros],
+        namespace: str = "",
+        counts: Counts | None = None,
+        vanished: Vanished = _none_vanished,
+    ) -> None:
+        self.cluster = cluster
+        self.resource = resource
+        self.namespace = namespace
+        self.name = f"{namespace}/{resource.key}" if namespace else resource.key
+        self.resyncs = 0
+        self._watch = watch
+        self._reader = reader
+        self._now = now
+        self._counts = counts
+        self._vanished = vanished
+        self._present: set[str] = set()
+        self._state = "stopped"
+        self._reason = ""
+        self._noted_at: Micros = 0
+
+    async def batches(self, position: str | None, alive_at: Micros | None = None) -> AsyncIterator[Batch]:
+        """Yield what is seen, from a stored position onwards. Ends where the resource is gone."""
+        async for signal in self._watch.follow(position, alive_at):
+            batch = await self._batch(signal)
+            if batch is not None:
+                yield batch
+
+    async def _batch(self, signal: Signal) -> Batch | None:
+        now = self._now()
+        match signal:
+            case Changed():
+                found, rejects = self._read_frames(signal, now)
+                return self._made(now, found, rejects, signal.position, "watching")
+            case Listed():
+                return await self._listed(signal, now)
+            case Blind():
+                return self._made(now, Changes(), [], None, signal.state, signal.reason)
+            case _:
+                if self._state == "watching" and now - self._noted_at < _ALIVE_EVERY:
+                    return None
+                return self._made(now, Changes(), [], signal.position, "watching")
+
+    def _read_frames(self, signal: Changed, now: Micros) -> tuple[Changes, list[Reject]]:
+        into = Changes()
+        if isinstance(self._reader, EventReader):
+            read, events = self._reader.read, into.events
+            for frame in signal.frames:
+                if frame.type == "DELETED":
+                    self._reader.deleted(frame.object, now)
+                elif (event := read(frame.object, now)) is not None:
+                    events.append(event)
+        else:
+            for frame in signal.frames:
+                if frame.type == "DELETED":
+                    gone = self._reader.delete(frame.object, now)
+                    into.events += gone.events
+                    into.objects += gone.objects
+                else:
+                    self._reader.read(frame.object, now, into)
+        return into, [self._reject(broken, now) for broken in signal.broken] if signal.broken else []
+
+    async def _listed(self, page: Listed, now: Micros) -> Batch:
+        into = Changes()
+        if page.first:
+            self._present = set()
+        if isinstance(self._reader, EventReader):
+            for item in page.items:
+                if (event := self._reader.read(item, now)) is not None:
+                    into.events.append(event)
+        else:
+            for item in page.items:
+                self._present.add(self._reader.read(item, now, into))
+        rejects = [self._reject(broken, now) for broken in page.broken]
+        if not page.last:
+            return self._made(now, into, rejects, None, "listing")
+        if isinstance(self._reader, ObjectReader) and page.whole:
+            gone = self._reader.missing(self._present, now)
+            into.events += gone.events
+            into.objects += gone.objects
+        self._present = set()
+        gap = gap_of(
+            self.cluster,
+            self.name,
+            page.cause,
+            page.since,
+            now,
+            ttl=self._ttl(),
+            whole=page.whole,
+            deleted_namespaces=await self._vanished() if page.since is not None else (),
+        )
+        self.resyncs += gap is None
+        return self._made(now, into, rejects, page.version, "watching", gap=gap)
+
+    def _ttl(self) -> Micros | None:
+        if self._counts is None or not isinstance(self._reader, EventReader):
+            return None
+        seen = self._reader.shortest_life
+        return min(self._counts.ttl, seen) if seen is not None else self._counts.ttl
+
+    def _made(
+        self,
+        now: Micros,
+        found: Changes,
+        rejects: list[Reject],
+        position: str | None,
+        state: str,
+        reason: str = "",
+        gap: Gap | None = None,
+    ) -> Batch:
+        events: list[Event] = found.events
+        if gap is not None:
+            events = [*events, gap_event(gap, self.resource.kind, self.namespace)]
+        changed: SourceState | None = None
+        if state != self._state or reason != self._reason:
+            self._state, self._reason = state, reason
+            changed = SourceState(
+                cluster=self.cluster,
+                resource=self.name,
+                state=state,  # type: ignore[arg-type]
+                reason=reason,
+                missing_rights=(f"list and watch {self.name}",) if state == "forbidden" else (),
+            )
+        if self._counts is not None:
+            self._counts.turn(now)
+        self._noted_at = now
+        return Batch(
+            cluster=self.cluster,
+            resource=self.name,
+            events=events,
+            objects=found.objects,
+            gaps=[gap] if gap is not None else [],
+            rejects=rejects,
+            position=position,
+            alive_at=self._watch.alive_at,
+            state=changed,
+        )
+
+    def _reject(self, broken: Broken, now: Micros) -> Reject:
+        text = broken.raw[:_REJECT_BYTES].decode("utf-8", "replace")
+        return Reject(cluster=self.cluster, resource=self.name, at=now, reason=broken.reason, body=redact(text))

@@ -1,0 +1,1 @@
+"""Where events are kept: the journal (SQLite) beside the recorder."""

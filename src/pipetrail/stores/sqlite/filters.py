@@ -1,0 +1,124 @@
+"""Queries as SQL: which rows of a segment, or which objects."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import apsw
+import msgspec
+
+from pipetrail.model import ObjectQuery, Query
+from pipetrail.stores.sqlite import rows
+
+
+class Filter(msgspec.Struct):
+    """Conditions that must all hold, with their values."""
+
+    conditions: list[str] = msgspec.field(default_factory=list)
+    bindings: tuple[Any, ...] = ()
+
+    def add(self, condition: str, *values: Any) -> None:
+        """One more condition."""
+        self.conditions.append(condition)
+        self.bindings += values
+
+    def any_of(self, column: str, values: Iterable[Any]) -> None:
+        """The column must have one of some values."""
+        values = tuple(values)
+        self.add(f"{column} IN ({','.join('?' * len(values))})", *values)
+
+    def sql(self) -> str:
+        """The WHERE clause, or nothing."""
+        return f"WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
+
+
+def _strings(db: apsw.Connection, texts: Iterable[str], ignore_case: bool = False) -> list[int]:
+    """The numbers of some texts. Texts that the journal has never seen have none: then nothing matches."""
+    condition = "lower(text) = lower(?)" if ignore_case else "text = ?"
+    return [number for text in texts for (number,) in db.execute(f"SELECT id FROM strings WHERE {condition}", (text,))]
+
+
+def event_filter(db: apsw.Connection, segment: int, query: Query) -> Filter:
+    """The conditions of a query on the events (``e``) and messages (``m``) of a segment."""
+    where = Filter()
+    if query.since is not None:
+        where.add("e.at >= ?", query.since)
+    if query.until is not None:
+        where.add("e.at < ?", query.until)
+    if query.after_seq:
+        where.add("e.seq > ?", query.after_seq)
+    if query.clusters:
+        where.any_of("e.cluster", _strings(db, query.clusters))
+    if query.reasons:
+        where.any_of("e.reason", _strings(db, query.reasons, ignore_case=True))
+    if query.severities:
+        where.any_of("e.severity", (rows.SEVERITY_NUMBER[word] for word in query.severities))
+    if query.origins:
+        where.any_of("e.origin", (rows.ORIGIN_NUMBER[word] for word in query.origins))
+    about = Filter()
+    if query.namespaces:
+        about.any_of("namespace", _strings(db, query.namespaces))
+    if query.kinds:
+        about.any_of("kind", _strings(db, query.kinds, ignore_case=True))
+    _names(about, query.names)
+    if query.uids:
+        about.any_of("uid", query.uids)
+    if about.conditions:
+        # An object's few events are found through the index; those of a namespace are a large part of all, and come
+        # faster from the list by time (a + takes the column out of the planner's choice of index).
+        column = "e.about" if query.names or query.uids else "+e.about"
+        where.add(f"{column} IN (SELECT id FROM refs_{segment} {about.sql()})", *about.bindings)
+    if query.text:
+        words = match_words(query.text)
+        if _has_full_text(db, segment):
+            where.add(f"e.message IN (SELECT rowid FROM fts_{segment} WHERE fts_{segment} MATCH ?)", words)
+        else:
+            for word in query.text.split():
+                where.add(r"m.text LIKE ? ESCAPE '\'", f"%{_literal(word)}%")
+    return where
+
+
+def _names(where: Filter, names: Iterable[str]) -> None:
+    """Names, of which one that ends in ``*`` stands for all that begin so."""
+    parts: list[str] = []
+    values: list[str] = []
+    for name in names:
+        if name.endswith("*"):
+            parts.append(r"name LIKE ? ESCAPE '\'")
+            values.append(_literal(name[:-1]) + "%")
+        else:
+            parts.append("name = ?")
+            values.append(name)
+    if parts:
+        where.add(f"({' OR '.join(parts)})", *values)
+
+
+def _literal(text: str) -> str:
+    """A text in which LIKE takes no character for a pattern."""
+    return re.sub(r"([%_\\])", r"\\\1", text)
+
+
+def match_words(text: str) -> str:
+    """A person's words as an FTS5 query: each word must be there, as the beginning of one at least."""
+    return " ".join('"' + word.replace('"', '""') + '"*' for word in text.split()) or '""'
+
+
+def _has_full_text(db: apsw.Connection, segment: int) -> bool:
+    return bool(db.execute("SELECT count(*) FROM sqlite_schema WHERE name = ?", (f"fts_{segment}",)).get)
+
+
+def object_filter(db: apsw.Connection, query: ObjectQuery) -> Filter:
+    """The conditions of a query on the objects (``o``)."""
+    where = Filter()
+    if query.clusters:
+        where.any_of("o.cluster", _strings(db, query.clusters))
+    if query.namespaces:
+        where.any_of("o.namespace", _strings(db, query.namespaces))
+    if query.kinds:
+        where.any_of("o.kind", _strings(db, query.kinds, ignore_case=True))
+    if query.uids:
+        where.any_of("o.uid", query.uids)
+    _names(where, query.names)
+    if query.deleted is not None:
+        where.add(f"o.deleted_at IS {'NOT ' if query.deleted else ''}NULL")
+    return where

@@ -1,0 +1,328 @@
+"""The journal as its one writer has it: batches in, one transaction each time, in one order.
+
+Everything recorded takes its ``seq`` here. A transaction that fails leaves nothing behind, in the file or in memory.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from pipetrail.model import Batch, Event, Gap, Micros, ObjectRef, ObjectVersion, Reject, SourceState
+from pipetrail.stores.sqlite import rows, schema
+from pipetrail.stores.sqlite.bodies import Bodies
+from pipetrail.stores.sqlite.errors import explained
+from pipetrail.stores.sqlite.interning import Interned
+from pipetrail.stores.sqlite.opening import open_for_writing
+
+SEGMENT_EVENTS = 500_000
+_REFS, _MESSAGES = 40_000, 20_000  # in memory, in each of two generations
+_REJECTS = 1_000  # kept for inspection
+_EVENT_SLOTS = rows.EVENT_COLUMNS.count(",") + 1
+_MICROS_MAX = rows.INT64
+
+Row = tuple[Any, ...]
+
+
+class Journal:
+    """Writes a journal file.
+
+    :param path: the file; created if it is not there.
+    :param redact: what is done to each distinct message before it is stored.
+    :param full_text: whether messages are indexed for search.
+    :raises JournalError: when the file can't be used; the message says why and what to do.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        redact: Callable[[str], str] = str,
+        full_text: bool = True,
+        segment_events: int = SEGMENT_EVENTS,
+    ) -> None:
+        self.path = path
+        self._redact = redact
+        self._full_text = full_text
+        self._segment_events = segment_events
+        self.db, self._lock = open_for_writing(path)
+        self._load()
+
+    def _load(self) -> None:
+        """Take up what the file holds; also after a failed transaction."""
+        self.bodies = Bodies(self.db)
+        ids = count(self._one("SELECT coalesce(max(id), 0) + 1 FROM strings"))
+        self._strings: Interned[str] = Interned(1 << 62, lambda number, text: (number, text), ids)
+        self._strings.learn(self.db.execute("SELECT id, text FROM strings"))
+        self.next_seq: int = self._one("SELECT value FROM meta WHERE key = 'next_seq'")
+        self.segment: int = self._one("SELECT coalesce(max(id), 0) FROM segments WHERE sealed = 0")
+        self.segment_events: int = self._one(
+            "SELECT coalesce(max(events), 0) FROM segments WHERE id = ?", (self.segment,)
+        )
+        self._begin_interning()
+
+    def _one(self, sql: str, bindings: Row = ()) -> Any:
+        return self.db.execute(sql, bindings).get
+
+    def _begin_interning(self) -> None:
+        next_ref = next_message = 1
+        if self.segment:
+            next_ref = self._one(f"SELECT coalesce(max(id), 0) + 1 FROM refs_{self.segment}")
+            next_message = self._one(f"SELECT coalesce(max(id), 0) + 1 FROM messages_{self.segment}")
+        self._refs: dict[int, Interned[ObjectRef]] = {}
+        self._ref_ids = count(next_ref)
+        self._messages: Interned[str] = Interned(
+            _MESSAGES, lambda number, text: (number, self._redact(text)), count(next_message)
+        )
+
+    def close(self) -> None:
+        """Finish the log and release the file. Safe to call twice."""
+        if self._lock >= 0:
+            self.db.close()
+            os.close(self._lock)
+            self._lock = -1
+
+    # ---- writing
+
+    def append(self, batches: Sequence[Batch]) -> int:
+        """Keep all batches in one transaction; returns the last ``seq`` given.
+
+        :raises JournalError: when nothing was kept (a full disk, a failing one); the same batches may be sent again.
+        """
+        try:
+            with explained(self.path):
+                self.db.execute("BEGIN IMMEDIATE")
+                try:
+                    self._append(batches)
+                    self.db.execute("UPDATE meta SET value = ? WHERE key = 'next_seq'", (self.next_seq,))
+                    self.db.execute("COMMIT")
+                except BaseException:
+                    if self.db.in_transaction:
+                        self.db.execute("ROLLBACK")
+                    raise
+        except BaseException:
+            self._load()
+            raise
+        if self.segment_events >= self._segment_events:
+            self.seal()
+        return self.next_seq - 1
+
+    def _append(self, batches: Sequence[Batch]) -> None:
+        self.bodies.learn()
+        if any(batch.events for batch in batches) and not self.segment:
+            self._begin_segment()
+        event_rows: list[Row] = []
+        sources: dict[tuple[str, str], list[Batch]] = {}
+        for batch in batches:
+            event_rows += self._event_rows(batch.events)
+            if batch.objects:
+                self._keep_objects(batch.resource, batch.objects)
+            for gap in batch.gaps:
+                self._keep_gap(gap)
+            if batch.rejects:
+                self._keep_rejects(batch.rejects)
+            sources.setdefault((batch.cluster, batch.resource), []).append(batch)
+        if event_rows:
+            self._keep_events(event_rows)
+        for (cluster, resource), parts in sources.items():
+            self._keep_source(cluster, resource, parts)
+        self._keep_strings()
+
+    def _event_rows(self, events: list[Event]) -> list[Row]:
+        text, message_id = self._strings.id, self._messages.id
+        origin, severity, kind = rows.ORIGIN_NUMBER, rows.SEVERITY_NUMBER, rows.TYPE_NUMBER
+        found: list[Row] = []
+        seq = self.next_seq
+        for event in events:
+            cluster = text(event.cluster)
+            refs = self._refs.get(cluster) or self._refs_of(cluster)
+            source = event.source
+            about = event.about
+            if event.type is None or event.type in kind:
+                type_number = kind[event.type]
+            else:
+                type_number = len(rows.TYPES) + text(event.type)
+            found.append(
+                (
+                    seq,
+                    event.at,
+                    event.observed_at,
+                    int(event.id[14:], 16),
+                    origin[event.origin],
+                    severity[event.severity],
+                    type_number,
+                    event.count,
+                    cluster,
+                    refs.id(about),
+                    text(event.reason),
+                    message_id(event.message),
+                    text(event.action),
+                    text(event.reporter),
+                    text(event.node),
+                    None if event.related is None else refs.id(event.related),
+                    None if source is None or source.kind != "Event" else rows.pack_name(source.name, about.name),
+                    None if source is None else rows.pack_uid(source.uid),
+                    None if source is None else source.total,
+                    msgspec.json.encode(event.marks).decode() if event.marks else None,
+                    1 if event.at_estimated else None,
+                )
+            )
+            seq += 1
+        self.next_seq = seq
+        return found
+
+    def _refs_of(self, cluster: int) -> Interned[ObjectRef]:
+        text = self._strings.id
+
+        def row(number: int, ref: ObjectRef) -> Row:
+            return (
+                number,
+                cluster,
+                text(ref.api_version),
+                text(ref.kind),
+                text(ref.namespace),
+                ref.name,
+                ref.uid,
+                text(ref.field_path),
+            )
+
+        return self._refs.setdefault(cluster, Interned(_REFS, row, self._ref_ids))
+
+    def _keep_events(self, found: list[Row]) -> None:
+        number = self.segment
+        for refs in self._refs.values():
+            if refs.fresh:
+                self.db.executemany(f"INSERT INTO refs_{number} VALUES(?,?,?,?,?,?,?,?)", refs.fresh)
+                refs.fresh = []
+        if fresh := self._messages.fresh:
+            self.db.executemany(f"INSERT INTO messages_{number} VALUES(?,?)", fresh)
+            if self._full_text:
+                self.db.executemany(f"INSERT INTO fts_{number}(rowid, text) VALUES(?,?)", fresh)
+            self._messages.fresh = []
+        slots = ",".join("?" * _EVENT_SLOTS)
+        self.db.executemany(f"INSERT INTO events_{number}({rows.EVENT_COLUMNS}) VALUES({slots})", found)
+        times = [row[1] for row in found]
+        observed = [row[2] for row in found]
+        self.db.execute(
+            "UPDATE segments SET last_seq = ?, events = events + ?, min_at = min(min_at, ?), max_at = max(max_at, ?),"
+            " min_observed = min(min_observed, ?), max_observed = max(max_observed, ?) WHERE id = ?",
+            (found[-1][0], len(found), min(times), max(times), min(observed), max(observed), number),
+        )
+        self.segment_events += len(found)
+
+    def _begin_segment(self) -> None:
+        number = self._one("SELECT coalesce(max(id), 0) + 1 FROM segments")
+        schema.create_segment(self.db, number, self._full_text)
+        self.db.execute(
+            "INSERT INTO segments VALUES(?, ?, ?, 0, ?, 0, ?, 0, 0)",
+            (number, self.next_seq, self.next_seq, _MICROS_MAX, _MICROS_MAX),
+        )
+        self.segment, self.segment_events = number, 0
+        self._begin_interning()
+
+    def seal(self) -> None:
+        """Close the current segment; the next event begins a new one."""
+        if self.segment:
+            with explained(self.path), self.db:
+                schema.seal_segment(self.db, self.segment)
+            self.segment = self.segment_events = 0
+
+    def _keep_strings(self) -> None:
+        if self._strings.fresh:
+            self.db.executemany("INSERT INTO strings VALUES(?, ?)", self._strings.fresh)
+            self._strings.fresh = []
+
+    def _keep_objects(self, resource: str, versions: list[ObjectVersion]) -> None:
+        text = self._strings.id
+        for version in versions:
+            ref = version.ref
+            seq = self.next_seq
+            self.next_seq += 1
+            number = self._one(
+                "INSERT INTO objects(cluster, source, api_version, kind, namespace, name, uid, created_at, deleted_at,"
+                " last_version) VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT(cluster, uid) DO UPDATE SET"
+                " last_version = excluded.last_version, deleted_at = coalesce(excluded.deleted_at, deleted_at)"
+                " RETURNING id",
+                (
+                    text(version.cluster),
+                    text(resource),
+                    text(ref.api_version),
+                    text(ref.kind),
+                    text(ref.namespace),
+                    ref.name,
+                    ref.uid,
+                    version.created_at,
+                    version.deleted_at,
+                    seq,
+                ),
+            )
+            packed = self.bodies.pack(version.body)
+            self.db.execute(
+                "INSERT INTO versions VALUES(?,?,?,?,?)",
+                (seq, number, version.observed_at, self.bodies.dictionary, packed),
+            )
+
+    def _keep_gap(self, gap: Gap) -> None:
+        self.db.execute(
+            "INSERT INTO gaps VALUES(?,?,?,?,?,?,?)",
+            (
+                self.next_seq,
+                self._strings.id(gap.cluster),
+                self._strings.id(gap.resource),
+                gap.since,
+                gap.until,
+                gap.reason,
+                gap.loss,
+            ),
+        )
+        self.next_seq += 1
+
+    def _keep_rejects(self, rejects: list[Reject]) -> None:
+        text = self._strings.id
+        self.db.executemany(
+            "INSERT INTO rejects(cluster, resource, at, reason, body) VALUES(?,?,?,?,?)",
+            [(text(item.cluster), text(item.resource), item.at, item.reason, item.body) for item in rejects],
+        )
+        self.db.execute("DELETE FROM rejects WHERE id <= (SELECT max(id) FROM rejects) - ?", (_REJECTS,))
+
+    def _keep_source(self, cluster: str, resource: str, parts: list[Batch]) -> None:
+        position = state = None
+        alive_at: Micros | None = None
+        last_event: Micros | None = None
+        added = 0
+        for part in parts:
+            position = part.position if part.position is not None else position
+            alive_at = part.alive_at if part.alive_at is not None else alive_at
+            state = part.state if part.state is not None else state
+            if part.events:
+                added += len(part.events)
+                last_event = max(last_event or 0, part.events[-1].observed_at)
+        key = (self._strings.id(cluster), self._strings.id(resource))
+        self.db.execute(
+            "INSERT INTO sources(cluster, resource, position, alive_at, last_event_at, events) VALUES(?,?,?,?,?,?)"
+            " ON CONFLICT DO UPDATE SET position = coalesce(excluded.position, position),"
+            " alive_at = coalesce(excluded.alive_at, alive_at),"
+            " last_event_at = coalesce(excluded.last_event_at, last_event_at), events = events + excluded.events",
+            (*key, position, alive_at, last_event, added),
+        )
+        if state is not None:
+            self._keep_state(key, state)
+
+    def _keep_state(self, key: tuple[int, int], state: SourceState) -> None:
+        self.db.execute(
+            "UPDATE sources SET state = ?, reason = ?, missing_rights = ? WHERE cluster = ? AND resource = ?",
+            (state.state, state.reason, "\n".join(state.missing_rights), *key),
+        )
+
+    def name_cluster(self, cluster: str, label: str, event_ttl: Micros | None) -> None:
+        """Remember what people call a cluster (its context or server), and how long it keeps Events."""
+        with explained(self.path), self.db:
+            number = self._strings.id(cluster)
+            self._keep_strings()
+            self.db.execute(
+                "INSERT INTO clusters VALUES(?,?,?) ON CONFLICT DO UPDATE SET label = excluded.label,"
+                " event_ttl = excluded.event_ttl",
+                (number, label, event_ttl),
+            )

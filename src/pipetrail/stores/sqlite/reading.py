@@ -1,0 +1,300 @@
+"""Reading a journal: events in order, without loading all, and never in a transaction of more than a second.
+
+A list by time runs over the segments whose times can match, and merges them. A long answer is read in pages, each by a
+statement of its own that goes on behind the last row: so the log can be checkpointed however slowly somebody reads.
+"""
+
+import heapq
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+
+from pipetrail.model import Event, Gap, Micros, ObjectQuery, ObjectRef, ObjectVersion, Query, SourceObject, SourceState
+from pipetrail.model.identity import event_id, parse_event_id
+from pipetrail.stores.sqlite import rows
+from pipetrail.stores.sqlite.bodies import Bodies
+from pipetrail.stores.sqlite.errors import explained
+from pipetrail.stores.sqlite.filters import Filter, event_filter, object_filter
+from pipetrail.stores.sqlite.opening import open_for_reading
+
+_SLICE_SECONDS = 0.8
+_PAGE = 1024
+_REFS = 50_000
+
+Row = tuple[Any, ...]
+
+
+class JournalReader:
+    """Answers questions about a journal, beside its writer or without one. One reader serves one thread.
+
+    :raises JournalError: when the file can't be read.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.db = open_for_reading(path)
+        self._bodies = Bodies(self.db)
+        self._strings: dict[int, str] = {}
+        self._known_strings = 0
+        self._refs: dict[tuple[int, int], ObjectRef] = {}
+
+    def close(self) -> None:
+        """Release the file. Safe to call twice."""
+        self.db.close()
+
+    def __enter__(self) -> "JournalReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---- events
+
+    def events(self, query: Query) -> Iterator[Event]:
+        """The matching events in the order of the query; read as they are asked for."""
+        with explained(self.path):
+            segments = self._segments(query)
+            if query.newest:
+                newest = list(self._newest(query, segments))
+                yield from reversed(newest)
+            elif query.order == "seq":
+                for segment in segments:
+                    for row in self._slices(segment, query, "seq"):
+                        yield self._event(segment, row)
+            else:
+                parts = [
+                    ((row[1], row[0], segment, row) for row in self._slices(segment, query, "at"))
+                    for segment in segments
+                ]
+                for _, _, segment, row in heapq.merge(*parts):
+                    yield self._event(segment, row)
+
+    def event(self, id_: str) -> Event | None:
+        """The event with that id, found through its time.
+
+        :raises ValueError: when the text is no event id.
+        """
+        at, number = parse_event_id(id_)
+        for segment in self._segments(Query()):
+            for row in self._run(f"{self._select(segment)} WHERE e.hash = ? AND e.at = ?", (number, at)):
+                return self._event(segment, row)
+        # An id without a time is that of an event that had none, and was given the time of its arrival.
+        for segment in self._segments(Query()) if not at else ():
+            for row in self._run(f"{self._select(segment)} WHERE e.hash = ? AND e.estimated", (number,)):
+                return self._event(segment, row)
+        return None
+
+    def last_seq(self) -> int:
+        """The newest ``seq`` given to anything."""
+        return int(self.db.execute("SELECT value FROM meta WHERE key = 'next_seq'").get) - 1
+
+    def _segments(self, query: Query) -> list[int]:
+        since = query.since if query.since is not None else -rows.INT64
+        until = query.until if query.until is not None else rows.INT64
+        found = self._run(
+            "SELECT id FROM segments WHERE events > 0 AND max_at >= ? AND min_at < ? AND last_seq > ? ORDER BY id",
+            (since, until, query.after_seq),
+        )
+        return [row[0] for row in found]
+
+    def _select(self, segment: int) -> str:
+        columns = ", ".join(f"e.{column}" for column in rows.EVENT_COLUMNS.split(", "))
+        return f"SELECT {columns}, m.text FROM events_{segment} e JOIN messages_{segment} m ON m.id = e.message"
+
+    def _filter(self, segment: int, query: Query) -> Filter:
+        return event_filter(self.db, segment, query)
+
+    def _newest(self, query: Query, segments: list[int]) -> Iterator[Event]:
+        """The last events in time, newest first."""
+        parts = []
+        for segment in segments:
+            where = self._filter(segment, query)
+            sql = f"{self._select(segment)} {where.sql()} ORDER BY e.at DESC, e.seq DESC LIMIT {query.newest}"
+            parts.append([(-row[1], -row[0], segment, row) for row in self._run(sql, where.bindings)])
+        for number, (_, _, segment, row) in enumerate(heapq.merge(*parts)):
+            if number >= query.newest:
+                return
+            yield self._event(segment, row)
+
+    def _slices(self, segment: int, query: Query, order: str) -> Iterator[Row]:
+        """The rows of one segment in order. No statement is open while the reader works on what it gave."""
+        where = self._filter(segment, query)
+        behind: tuple[int, int] | None = None
+        by = "e.at, e.seq" if order == "at" else "e.seq"
+        while True:
+            clause, bindings = where.sql(), where.bindings
+            if behind is not None:
+                more = "(e.at, e.seq) > (?, ?)" if order == "at" else "e.seq > ?"
+                clause += f" {'AND' if clause else 'WHERE'} {more}"
+                bindings += behind if order == "at" else behind[1:]
+            started = time.monotonic()
+            page: list[Row] = []
+            cursor = self.db.execute(f"{self._select(segment)} {clause} ORDER BY {by}", bindings)
+            for row in cursor:
+                page.append(row)
+                if len(page) >= _PAGE or time.monotonic() - started > _SLICE_SECONDS:
+                    break
+            else:
+                yield from page
+                return
+            cursor.close()
+            behind = (page[-1][1], page[-1][0])
+            yield from page
+
+    def _run(self, sql: str, bindings: Iterable[Any] = ()) -> list[Row]:
+        return self.db.execute(sql, tuple(bindings)).fetchall()
+
+    def _rows(self, sql: str, bindings: Row) -> Iterator[Row]:
+        yield from self.db.execute(sql, bindings)
+
+    def _text(self, number: int) -> str:
+        found = self._strings.get(number)
+        if found is None:
+            self._strings.update(self._run("SELECT id, text FROM strings WHERE id > ?", (self._known_strings,)))
+            self._known_strings = max(self._strings, default=0)
+            found = self._strings.get(number, "")
+        return found
+
+    def _ref(self, segment: int, number: int) -> ObjectRef:
+        found = self._refs.get((segment, number))
+        if found is None:
+            if len(self._refs) > _REFS:
+                self._refs.clear()
+            text = self._text
+            found_rows = self._run(f"SELECT * FROM refs_{segment} WHERE id = ?", (number,))
+            _, _, api_version, kind, namespace, name, uid, path = found_rows[0]
+            found = self._refs[segment, number] = ObjectRef(
+                api_version=text(api_version),
+                kind=text(kind),
+                namespace=text(namespace),
+                name=name,
+                uid=uid,
+                field_path=text(path),
+            )
+        return found
+
+    def _event(self, segment: int, row: Row) -> Event:
+        (seq, at, observed_at, number, origin, severity, type_, count, cluster, about, reason, _, action, reporter, node,
+         related, source_name, source_uid, total, marks, estimated, message) = row  # fmt: skip
+        text = self._text
+        ref = self._ref(segment, about)
+        known = rows.ORIGINS[origin]
+        source = None
+        if total is not None:
+            name = ref.name if source_name is None else rows.unpack_name(source_name, ref.name)
+            kind = ref.kind if source_name is None else "Event"
+            source = SourceObject(kind=kind, name=name, uid=rows.unpack_uid(source_uid), total=total)
+        # Where a Kubernetes Event has no time its id has none either: the time of receipt differs with each receipt.
+        timeless = estimated and known == "kubernetes"
+        return Event(
+            id=event_id(0 if timeless else at, number),
+            cluster=text(cluster),
+            at=at,
+            observed_at=observed_at,
+            origin=known,  # type: ignore[arg-type]
+            about=ref,
+            reason=text(reason),
+            message=message,
+            action=text(action),
+            severity=rows.SEVERITIES[severity],  # type: ignore[arg-type]
+            type=rows.TYPES[type_] if type_ < len(rows.TYPES) else text(type_ - len(rows.TYPES)),
+            count=count,
+            reporter=text(reporter),
+            node=text(node),
+            related=None if related is None else self._ref(segment, related),
+            source=source,
+            marks=msgspec.json.decode(marks, type=dict[str, str]) if marks else {},
+            at_estimated=bool(estimated),
+            seq=seq,
+        )
+
+    # ---- objects
+
+    def objects(self, query: ObjectQuery) -> Iterator[ObjectVersion]:
+        """The matching objects, each in its latest version that has a body, or in all versions."""
+        where = object_filter(self.db, query)
+        text = self._text
+        with explained(self.path):
+            found = self._run(
+                "SELECT o.id, o.cluster, o.api_version, o.kind, o.namespace, o.name, o.uid, o.created_at, o.deleted_at"
+                f" FROM objects o {where.sql()} ORDER BY o.cluster, o.namespace, o.kind, o.name, o.id",
+                where.bindings,
+            )
+            for number, cluster, api_version, kind, namespace, name, uid, created_at, deleted_at in found:
+                ref = ObjectRef(
+                    api_version=text(api_version), kind=text(kind), namespace=text(namespace), name=name, uid=uid
+                )
+                sql = "SELECT seq, observed_at, dictionary, body FROM versions WHERE object = ?"
+                if not query.versions:
+                    sql += " AND length(body) > 0 ORDER BY seq DESC LIMIT 1"
+                else:
+                    sql += " ORDER BY seq"
+                for seq, observed_at, dictionary, body in self._run(sql, (number,)):
+                    yield ObjectVersion(
+                        cluster=text(cluster),
+                        ref=ref,
+                        observed_at=observed_at,
+                        body=self._bodies.unpack(dictionary, body),
+                        created_at=created_at,
+                        deleted_at=deleted_at if not query.versions or not body else None,
+                        seq=seq,
+                    )
+
+    # ---- what is known of the recording itself
+
+    def sources(self) -> list[SourceState]:
+        """Each source: where it stands, and what it lacks."""
+        with explained(self.path):
+            return [
+                SourceState(
+                    cluster=self._text(cluster),
+                    resource=self._text(resource),
+                    state=state,
+                    reason=reason,
+                    position=position,
+                    alive_at=alive_at,
+                    last_event_at=last_event_at,
+                    events=events,
+                    missing_rights=tuple(missing.split("\n")) if missing else (),
+                )
+                for cluster, resource, state, reason, position, alive_at, last_event_at, events, missing in self._run(
+                    "SELECT * FROM sources"
+                )
+            ]
+
+    def gaps(self, cluster: str | None = None) -> list[Gap]:
+        """The recorded gaps, oldest first."""
+        with explained(self.path):
+            found = [
+                Gap(
+                    cluster=self._text(where),
+                    resource=self._text(resource),
+                    since=since,
+                    until=until,
+                    reason=reason,
+                    loss=loss,
+                )
+                for _, where, resource, since, until, reason, loss in self._run("SELECT * FROM gaps ORDER BY seq")
+            ]
+        return [gap for gap in found if cluster in (None, gap.cluster)]
+
+    def totals(self, cluster: str, since: Micros) -> Iterator[tuple[str, int, Micros]]:
+        """Each sight of a Kubernetes Event since then: its uid, or ``namespace/name`` where it has none; total; time."""
+        with explained(self.path):
+            number = self.db.execute("SELECT id FROM strings WHERE text = ?", (cluster,)).get
+            if number is None:
+                return
+            for (segment,) in self._run("SELECT id FROM segments WHERE max_observed >= ? ORDER BY id", (since,)):
+                for uid, name, about, total, at, estimated in self._rows(
+                    f"SELECT source_uid, source_name, about, total, at, estimated FROM events_{segment}"
+                    " WHERE observed_at >= ? AND origin = 0 AND cluster = ? ORDER BY seq",
+                    (since, number),
+                ):
+                    if uid:
+                        key = rows.unpack_uid(uid)
+                    else:
+                        ref = self._ref(segment, about)
+                        key = f"{ref.namespace}/{rows.unpack_name(name, ref.name)}"
+                    yield key, total, 0 if estimated else at

@@ -1,0 +1,124 @@
+"""How a journal stays within its bounds: the oldest segments go, then the versions of objects that only they needed.
+
+Size always wins. What went is noted in the table ``prunes``: a hole in the history is never silent.
+"""
+
+import apsw
+import msgspec
+
+from pipetrail.model import Micros
+from pipetrail.stores.sqlite import schema
+from pipetrail.stores.sqlite.errors import explained
+from pipetrail.stores.sqlite.journal import Journal
+
+_STEP = 2_000  # rows of object versions a transaction
+_SEGMENTS_IN_CAP = 8  # a segment may take an eighth of the cap, so that there is always an old one to drop
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """The bounds. ``size`` in bytes of the file, ``age`` in microseconds since an event was stored; None: no bound."""
+
+    size: int | None = None
+    age: Micros | None = None
+
+
+class Pruned(msgspec.Struct):
+    """What was taken away."""
+
+    segments: int = 0
+    events: int = 0
+    versions: int = 0
+    objects: int = 0
+
+
+def used_bytes(db: apsw.Connection) -> int:
+    """How much of the file is in use."""
+    pages, free, size = (int(db.pragma(name)) for name in ("page_count", "freelist_count", "page_size"))
+    return (pages - free) * size
+
+
+def prune(journal: Journal, bounds: Retention, now: Micros, steps: int = 1_000_000) -> Pruned:
+    """Bring the journal within its bounds, in transactions that are short each.
+
+    :param steps: how many transactions at most; the rest is done at the next call.
+    """
+    done = Pruned()
+    while steps > 0 and (reason := _over(journal, bounds, now)):
+        if not _drop_oldest(journal, reason, now, done):
+            break
+        steps -= 1
+    while steps > 0 and _drop_versions(journal, done):
+        steps -= 1
+    return done
+
+
+def _over(journal: Journal, bounds: Retention, now: Micros) -> str:
+    """Why something must go, or nothing."""
+    db = journal.db
+    if bounds.size is not None:
+        used = used_bytes(db)
+        if used > bounds.size:
+            return "size"
+        if journal.segment and journal.segment_events >= 1_000:
+            share = (
+                used * journal.segment_events // max(1, int(db.execute("SELECT sum(events) FROM segments").get or 1))
+            )
+            if share > bounds.size // _SEGMENTS_IN_CAP:
+                journal.seal()
+    if bounds.age is not None:
+        oldest = db.execute("SELECT max_observed FROM segments ORDER BY id LIMIT 1").get
+        if oldest is not None and oldest < now - bounds.age:
+            return "age"
+    return ""
+
+
+def _drop_oldest(journal: Journal, reason: str, now: Micros, done: Pruned) -> bool:
+    db = journal.db
+    found: list[tuple[int, ...]] = list(
+        db.execute("SELECT id, events, min_at, max_at, last_seq FROM segments ORDER BY id LIMIT 1")  # type: ignore[arg-type]
+    )
+    if not found:
+        return False
+    number, events, since, until, last_seq = found[0]
+    if number == journal.segment:
+        journal.seal()
+    with explained(journal.path), db:
+        schema.drop_segment(db, number)
+        db.execute(
+            "INSERT INTO prunes(at, reason, events, since, until) VALUES(?,?,?,?,?)",
+            (now, reason, events, since, until),
+        )
+        db.execute(
+            "INSERT INTO meta VALUES('pruned_seq', ?1) ON CONFLICT DO UPDATE SET value = max(value, ?1)", (last_seq,)
+        )
+        db.execute("DELETE FROM gaps WHERE seq <= ?", (last_seq,))
+    done.segments += 1
+    done.events += events
+    return True
+
+
+def _drop_versions(journal: Journal, done: Pruned) -> bool:
+    """Drop some versions and tombstones that are older than the oldest event, but for each living object's last one."""
+    db = journal.db
+    until = db.execute("SELECT value FROM meta WHERE key = 'pruned_seq'").get
+    if until is None:
+        return False
+    with explained(journal.path), db:
+        # An object's state when history begins is still needed: its newest version before that stays.
+        db.execute(
+            "DELETE FROM versions WHERE seq IN (SELECT v.seq FROM versions v JOIN objects o ON o.id = v.object"
+            " WHERE v.seq <= ?1 AND (o.deleted_at IS NOT NULL AND o.last_version <= ?1 OR EXISTS ("
+            "  SELECT 1 FROM versions n WHERE n.object = v.object AND n.seq > v.seq AND n.seq <= ?1"
+            "  AND length(n.body) > 0)) LIMIT ?2)",
+            (until, _STEP),
+        )
+        versions = db.changes()
+        db.execute(
+            "DELETE FROM objects WHERE id IN (SELECT id FROM objects WHERE deleted_at IS NOT NULL AND last_version <= ?1"
+            " AND NOT EXISTS (SELECT 1 FROM versions WHERE object = objects.id) LIMIT ?2)",
+            (until, _STEP),
+        )
+        objects = db.changes()
+    done.versions += versions
+    done.objects += objects
+    return versions + objects > 0

@@ -1,0 +1,136 @@
+"""The tables of a journal, and how an older one becomes a current one.
+
+Global tables hold what lives longer than a segment; each segment has tables of its own, numbered by its id, so that old
+history goes by dropping tables, and neither writing nor pruning gets slower with age:
+
+=============  =====================================================================================
+events_N       one row a fact; rowid = seq, which runs on through all segments and tables
+refs_N         the object references that its events name
+messages_N     each distinct message once
+fts_N          full text of messages_N
+=============  =====================================================================================
+
+The time index of a segment is kept as it grows; those by object and by reason are made when it is closed, in one sort,
+which costs a tenth of keeping them.
+"""
+
+import apsw
+
+VERSION = 1
+APPLICATION_ID = 0x7074726C  # "ptrl"
+
+_FIRST = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE strings(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE clusters(id INTEGER PRIMARY KEY REFERENCES strings, label TEXT NOT NULL, event_ttl INTEGER) STRICT;
+CREATE TABLE segments(
+  id INTEGER PRIMARY KEY,
+  first_seq INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,
+  events INTEGER NOT NULL,
+  min_at INTEGER NOT NULL, max_at INTEGER NOT NULL,
+  min_observed INTEGER NOT NULL, max_observed INTEGER NOT NULL,
+  sealed INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE objects(
+  id INTEGER PRIMARY KEY,
+  cluster INTEGER NOT NULL, source INTEGER NOT NULL,
+  api_version INTEGER NOT NULL, kind INTEGER NOT NULL, namespace INTEGER NOT NULL,
+  name TEXT NOT NULL, uid TEXT NOT NULL,
+  created_at INTEGER, deleted_at INTEGER, last_version INTEGER NOT NULL,
+  UNIQUE(cluster, uid)
+) STRICT;
+CREATE INDEX objects_by_name ON objects(name);
+CREATE TABLE versions(
+  seq INTEGER PRIMARY KEY, object INTEGER NOT NULL, observed_at INTEGER NOT NULL,
+  dictionary INTEGER NOT NULL, body BLOB NOT NULL
+) STRICT;
+CREATE INDEX versions_by_object ON versions(object, seq);
+CREATE TABLE dictionaries(id INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
+CREATE TABLE sources(
+  cluster INTEGER NOT NULL, resource INTEGER NOT NULL,
+  state TEXT NOT NULL DEFAULT 'stopped', reason TEXT NOT NULL DEFAULT '', position TEXT,
+  alive_at INTEGER, last_event_at INTEGER, events INTEGER NOT NULL DEFAULT 0, missing_rights TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY(cluster, resource)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE gaps(
+  seq INTEGER PRIMARY KEY, cluster INTEGER NOT NULL, resource INTEGER NOT NULL,
+  since INTEGER, until INTEGER NOT NULL, reason TEXT NOT NULL, loss TEXT NOT NULL
+) STRICT;
+CREATE TABLE rejects(
+  id INTEGER PRIMARY KEY, cluster INTEGER NOT NULL, resource INTEGER NOT NULL, at INTEGER NOT NULL,
+  reason TEXT NOT NULL, body TEXT NOT NULL
+) STRICT;
+CREATE TABLE prunes(
+  id INTEGER PRIMARY KEY, at INTEGER NOT NULL, reason TEXT NOT NULL, events INTEGER NOT NULL,
+  since INTEGER NOT NULL, until INTEGER NOT NULL
+) STRICT;
+INSERT INTO meta VALUES('next_seq', 1);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST,)
+"""Statement ``n`` brings a journal from version ``n`` to ``n + 1``."""
+
+
+def migrate(db: apsw.Connection, version: int) -> None:
+    """Bring a journal of an older version to this one, all steps in one transaction."""
+    with db:
+        for step in MIGRATIONS[version:]:
+            for _ in db.execute(step):
+                pass
+        db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def create_segment(db: apsw.Connection, number: int, full_text: bool) -> None:
+    """Make the tables of a segment."""
+    db.execute(
+        f"""
+        CREATE TABLE events_{number}(
+          seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, observed_at INTEGER NOT NULL, hash INTEGER NOT NULL,
+          origin INTEGER NOT NULL, severity INTEGER NOT NULL, type INTEGER NOT NULL, count INTEGER NOT NULL,
+          cluster INTEGER NOT NULL, about INTEGER NOT NULL, reason INTEGER NOT NULL, message INTEGER NOT NULL,
+          action INTEGER NOT NULL, reporter INTEGER NOT NULL, node INTEGER NOT NULL, related INTEGER,
+          source_name TEXT, source_uid BLOB, total INTEGER, marks TEXT, estimated INTEGER, run INTEGER
+        ) STRICT;
+        CREATE INDEX events_{number}_at ON events_{number}(at);
+        CREATE INDEX events_{number}_run ON events_{number}(run, at) WHERE run IS NOT NULL;
+        CREATE TABLE refs_{number}(
+          id INTEGER PRIMARY KEY, cluster INTEGER NOT NULL, api_version INTEGER NOT NULL, kind INTEGER NOT NULL,
+          namespace INTEGER NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, field_path INTEGER NOT NULL
+        ) STRICT;
+        CREATE TABLE messages_{number}(id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
+        """
+    )
+    if full_text:
+        db.execute(
+            f"""
+            CREATE VIRTUAL TABLE fts_{number} USING fts5(
+              text, content='messages_{number}', content_rowid='id', columnsize=0, tokenize='unicode61'
+            );
+            """
+        )
+
+
+def seal_segment(db: apsw.Connection, number: int) -> None:
+    """Add the indexes that only a closed segment has."""
+    db.execute(
+        f"""
+        CREATE INDEX IF NOT EXISTS events_{number}_about ON events_{number}(about, at);
+        CREATE INDEX IF NOT EXISTS events_{number}_reason ON events_{number}(reason, at);
+        UPDATE segments SET sealed = 1 WHERE id = {number};
+        """
+    )
+
+
+def drop_segment(db: apsw.Connection, number: int) -> None:
+    """Forget a segment; its pages are used again."""
+    db.execute(
+        f"""
+        DROP TABLE IF EXISTS fts_{number};
+        DROP TABLE IF EXISTS messages_{number};
+        DROP TABLE IF EXISTS refs_{number};
+        DROP TABLE IF EXISTS events_{number};
+        DELETE FROM segments WHERE id = {number};
+        """
+    )

@@ -1,0 +1,231 @@
+"""The one writer: takes batches from a bounded queue and commits them in groups, in a thread of its own.
+
+A commit covers up to 1,000 events, or what came in 200 ms. When a commit fails, its batches are tried again before any
+other: nothing is lost as long as the process lives, and what it has not committed it has not moved past. While the queue
+is full, :meth:`Writer.put` waits, and so do the sources.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import msgspec
+
+from pipetrail.model import Batch, Micros
+from pipetrail.stores.sqlite.errors import FullDisk, JournalError
+from pipetrail.stores.sqlite.journal import Journal
+from pipetrail.stores.sqlite.retention import Retention, prune, used_bytes
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
+COMMIT_EVENTS = 1_000
+COMMIT_SECONDS = 0.2
+QUEUE_EVENTS = 20_000
+_PRUNE_SECONDS = 5.0
+_RETRY_SECONDS = (0.2, 5.0)
+
+
+class Written(msgspec.Struct):
+    """What a writer has done so far."""
+
+    events: int = 0
+    objects: int = 0
+    gaps: int = 0
+    rejects: int = 0
+    commits: int = 0
+    failures: int = 0
+    pruned_events: int = 0
+    last_seq: int = 0
+    commit_seconds: float = 0.0
+    bytes: int = 0
+    trouble: str = ""  # why nothing can be written now
+
+
+class Writer:
+    """Feeds a journal from asyncio.
+
+    :param open_journal: makes the journal; called in the thread that will use it.
+    :param now: the wall clock, in microseconds.
+    :param on_commit: called in the loop after each commit, with the last ``seq``.
+    """
+
+    def __init__(
+        self,
+        open_journal: Callable[[], Journal],
+        *,
+        now: Callable[[], Micros],
+        bounds: Retention | None = None,
+        on_commit: Callable[[int], None] | None = None,
+    ) -> None:
+        self._open = open_journal
+        self._now = now
+        self._on_commit = on_commit
+        self.bounds = bounds or Retention()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._queue: deque[Batch] = deque()
+        self._pending = 0
+        self._change = asyncio.Event()  # something was put, or stop was asked
+        self._room = asyncio.Event()
+        self._room.set()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._journal: Journal | None = None
+        self.done = Written()
+
+    @property
+    def pending(self) -> int:
+        """Events and object versions that wait for their commit."""
+        return self._pending
+
+    async def start(self) -> None:
+        """Open the journal and begin. :raises JournalError: when it can't be opened."""
+        self._journal = await self._in_thread(self._open)
+        self.done.bytes = await self._in_thread(lambda: used_bytes(self._opened.db))
+        self.done.last_seq = self._opened.next_seq - 1
+        self._task = asyncio.create_task(self._run(), name="journal writer")
+
+    async def put(self, batch: Batch) -> None:
+        """Hand over a batch. Waits while the queue is full; returns before the batch is durable."""
+        await self._room.wait()
+        self._queue.append(batch)
+        self._pending += len(batch.events) + len(batch.objects)
+        if self._pending >= QUEUE_EVENTS:
+            self._room.clear()
+        if self._pending >= COMMIT_EVENTS or len(self._queue) == 1:
+            self._change.set()
+
+    async def ask(self, question: Callable[[Journal], T]) -> T:
+        """Run something on the journal between two commits, in its thread, and return the answer."""
+        return await self._in_thread(lambda: question(self._opened))
+
+    async def flush(self) -> None:
+        """Return once all that was put so far is durable."""
+        while self._queue or self._pending:
+            self._change.set()
+            await asyncio.sleep(0.01)
+
+    async def stop(self, seconds: float = 4.0) -> bool:
+        """Commit what is queued and close the journal. False where that took too long: the rest will be read again."""
+        if self._task is None:
+            self._thread.shutdown(wait=False)
+            return True
+        self._stopping = True
+        self._change.set()
+        self._room.set()
+        done, _ = await asyncio.wait([self._task], timeout=seconds)
+        if not done:
+            self._task.cancel()
+        task, self._task = self._task, None
+        await asyncio.gather(task, return_exceptions=True)
+        await self._in_thread(self._opened.close)
+        self._thread.shutdown()
+        return bool(done) and not self._queue
+
+    @property
+    def _opened(self) -> Journal:
+        if self._journal is None:
+            raise RuntimeError("the writer was not started")
+        return self._journal
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _run(self) -> None:
+        pruned_at = 0.0
+        while True:
+            await self._wait()
+            batches = self._take()
+            if batches:
+                await self._commit(batches)
+            loop_time = asyncio.get_running_loop().time()
+            if loop_time - pruned_at > _PRUNE_SECONDS:
+                await self._in_thread(self._prune)
+                pruned_at = loop_time
+            if self._stopping and not self._queue:
+                return
+
+    async def _wait(self) -> None:
+        """Until there is enough to commit, or it has waited long enough."""
+        try:
+            async with asyncio.timeout(_PRUNE_SECONDS):
+                while not self._queue and not self._stopping:
+                    self._change.clear()
+                    await self._change.wait()
+        except TimeoutError:
+            return
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                while self._pending < COMMIT_EVENTS and not self._stopping:
+                    self._change.clear()
+                    await self._change.wait()
+        except TimeoutError:
+            return
+
+    def _take(self) -> list[Batch]:
+        batches: list[Batch] = []
+        taken = 0
+        while self._queue and taken < 2 * COMMIT_EVENTS:
+            batch = self._queue.popleft()
+            taken += len(batch.events) + len(batch.objects)
+            batches.append(batch)
+        return batches
+
+    async def _commit(self, batches: list[Batch]) -> None:
+        wait, longest = _RETRY_SECONDS
+        done = self.done
+        while True:
+            started = time.perf_counter()
+            try:
+                done.last_seq = await self._in_thread(lambda: self._opened.append(batches))
+                break
+            except JournalError as error:
+                done.failures += 1
+                if not done.trouble:
+                    _log.error("The journal can't be written; it is tried again.", extra={"error": str(error)})
+                done.trouble = str(error)
+                if isinstance(error, FullDisk):
+                    await self._in_thread(self._make_room)
+            if self._stopping:
+                self._queue.extendleft(reversed(batches))
+                raise RuntimeError(done.trouble)
+            await asyncio.sleep(wait)
+            wait = min(longest, wait * 2)
+        done.commit_seconds = time.perf_counter() - started
+        done.commits += 1
+        if done.trouble:
+            _log.warning("The journal can be written again.")
+            done.trouble = ""
+        for batch in batches:
+            done.events += len(batch.events)
+            done.objects += len(batch.objects)
+            done.gaps += len(batch.gaps)
+            done.rejects += len(batch.rejects)
+            self._pending -= len(batch.events) + len(batch.objects)
+        if self._pending < QUEUE_EVENTS // 2:
+            self._room.set()
+        if self._on_commit is not None:
+            self._on_commit(done.last_seq)
+
+    # ---- in the thread
+
+    def _prune(self) -> None:
+        try:
+            self.done.pruned_events += prune(self._opened, self.bounds, self._now(), steps=20).events
+            self.done.bytes = used_bytes(self._opened.db)
+        except JournalError as error:
+            _log.warning("The journal can't be pruned; it is tried again.", extra={"error": str(error)})
+
+    def _make_room(self) -> None:
+        """The disk is full: pages that the oldest segment frees can be written again without growing the file."""
+        journal = self._opened
+        try:
+            if journal.db.execute("SELECT count(*) FROM segments WHERE sealed = 1").get:
+                smaller = Retention(size=max(1, used_bytes(journal.db) - 1))
+                self.done.pruned_events += prune(journal, smaller, self._now(), steps=1).events
+        except JournalError:
+            return  # the append is tried again all the same
