@@ -47,7 +47,7 @@ async def discover(api: Api) -> tuple[list[Resource], list[str]]:
     """
     found = _groups.decode(await api.get("/apis"))
     served: list[Resource] = list(CORE)
-    unclear: list[str] = msgspec.field(default_factory=list)
+    unclear: list[str] = []
     for group in found.groups:
         wanted = set(RUN_KINDS.get(group.name, ()))
         versions = [group.preferred_version.version, *(entry.version for entry in group.versions)]

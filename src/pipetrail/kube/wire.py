@@ -14,8 +14,11 @@ from pipetrail.model import ObjectRef
 T = TypeVar("T")
 
 
-class Wire(msgspec.Struct, rename="camel", omit_defaults=True):
-    """JSON names are camelCase; absent fields have defaults, so that nothing in a frame is required."""
+class Wire(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
+    """JSON names are camelCase; absent fields have defaults, so that nothing in a frame is required.
+
+    Decoded JSON has no cycles, so the collector need not look at these.
+    """
 
 
 class Owner(Wire):
@@ -352,14 +355,14 @@ Kept = Pod | Node | Custom | Partial
 """The shapes of objects that are kept in versions."""
 
 
-class Frame(msgspec.Struct, Generic[T]):
+class Frame(msgspec.Struct, Generic[T], gc=False):
     """One line of a watch."""
 
     type: str
     object: T
 
 
-class RawFrame(msgspec.Struct):
+class RawFrame(msgspec.Struct, gc=False):
     """One line of a watch whose object is not looked at yet."""
 
     type: str

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from pipetrail.model.identity import event_id
 from pipetrail.model.times import Micros
 
 Origin = Literal["kubernetes", "status", "gap", "verdict"]
@@ -54,15 +55,15 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     via: str = ""
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One immutable fact on the timeline of one cluster.
 
-    ``id`` comes from the source's own identity and is never random: the same copy of a Kubernetes Event, read again
-    after a restart, gives the same id. ``count`` is how many occurrences this fact adds, not the total. ``seq`` is the
-    place in the journal, 0 before it is stored.
+    ``number`` comes from the source's own identity and is never random: the same copy of a Kubernetes Event, read again
+    after a restart, gives the same number, and so the same :attr:`id`. ``count`` is how many occurrences this fact
+    adds, not the total. ``seq`` is the place in the journal, 0 before it is stored.
     """
 
-    id: str
+    number: int
     cluster: str
     at: Micros
     observed_at: Micros
@@ -85,6 +86,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     supersedes: str | None = None
     seq: int = 0
     revision: int = 1
+
+    @property
+    def id(self) -> str:
+        """What names this fact everywhere: its time and its number, see :mod:`pipetrail.model.identity`.
+
+        Where a Kubernetes Event shows no time, the id has none either: the time of receipt differs with each receipt.
+        """
+        return event_id(0 if self.at_estimated and self.origin == "kubernetes" else self.at, self.number)
 
 
 class ObjectVersion(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,13 +8,13 @@ Two recorders write Events, and a third of the fields is empty in each: the old 
 from typing import Any
 
 from pipetrail.kube import keep, wire
-from pipetrail.model import Event, Micros, ObjectRef, SourceObject, event_id, fingerprint, uid_key
+from pipetrail.model import Event, Micros, ObjectRef, SourceObject, fingerprint, uid_key
 from pipetrail.model.identity import increment_hash
-from pipetrail.model.times import PLAUSIBLE_FROM, PLAUSIBLE_TO
+from pipetrail.model.times import PLAUSIBLE_FROM
 from pipetrail.sources.counting import Counts
 
 _NOWHERE = ObjectRef()
-_DAY = 86_400_000_000
+_YEAR = 365 * 86_400_000_000  # a later time than that is no time of an event, however wrong a clock goes
 
 
 class EventReader:
@@ -50,7 +50,7 @@ class EventReader:
         about = found.involved_object or found.regarding or _NOWHERE
         severity: Any = "warning" if found.type == "Warning" else "info"
         return Event(
-            id=event_id(known_at or 0, increment_hash(self._hash, key, total)),
+            number=increment_hash(self._hash, key, total),
             cluster=self._cluster,
             at=at or 0,
             observed_at=arrived,
@@ -81,10 +81,20 @@ class EventReader:
 
 def _time(found: wire.KubeEvent, arrived: Micros) -> Micros | None:
     """The first time of an Event that is set and can be one, or None."""
-    latest = min(PLAUSIBLE_TO, arrived + 365 * _DAY)
     series = found.series
+    time = series.last_observed_time if series is not None else None
+    time = time or found.last_timestamp or found.event_time or found.first_timestamp
+    if time is not None:
+        # A float holds the microseconds of this era exactly, and is the fastest way to them.
+        at = round(time.timestamp() * 1_000_000)
+        if PLAUSIBLE_FROM < at < arrived + _YEAR:
+            return at
+    return _other_time(found, arrived)
+
+
+def _other_time(found: wire.KubeEvent, arrived: Micros) -> Micros | None:
+    """The same where the first time that is set can't be one, or none of the usual is."""
     for time in (
-        series.last_observed_time if series is not None else None,
         found.last_timestamp,
         found.event_time,
         found.first_timestamp,
@@ -93,9 +103,8 @@ def _time(found: wire.KubeEvent, arrived: Micros) -> Micros | None:
         found.metadata.creation_timestamp,
     ):
         if time is not None:
-            # A float holds the microseconds of this era exactly, and is the fastest way to them.
             at = round(time.timestamp() * 1_000_000)
-            if PLAUSIBLE_FROM < at < latest:
+            if PLAUSIBLE_FROM < at < arrived + _YEAR:
                 return at
     return None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from pipetrail.model import Event, Gap, Micros, ObjectRef, event_id, fingerprint, format_time
+from pipetrail.model import Event, Gap, Micros, ObjectRef, fingerprint, format_time
 from pipetrail.model.times import SECOND
 
 SHORTEST = 5 * SECOND  # a shorter break is a resync: counted, not recorded
@@ -55,7 +55,7 @@ def gap_event(gap: Gap, kind: str, namespace: str = "") -> Event:
     since = format_time(gap.since) if gap.since is not None else "the beginning"
     loss = "nothing was lost" if gap.loss == "none" else "changes may be missing"
     return Event(
-        id=event_id(gap.until, fingerprint(gap.cluster, "gap", gap.resource, str(gap.since), gap.reason)),
+        number=fingerprint(gap.cluster, "gap", gap.resource, str(gap.since), gap.reason),
         cluster=gap.cluster,
         at=gap.until,
         observed_at=gap.until,

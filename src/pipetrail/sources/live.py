@@ -1,6 +1,9 @@
 """One resource of a live cluster as batches: what its watch signals, read and put with the position after it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import msgspec
 
 from pipetrail.kube.decode import Broken
 from pipetrail.kube.keep import redact
@@ -16,10 +19,10 @@ _REJECT_BYTES = 4096
 _ALIVE_EVERY = 5_000_000  # µs between two notes that a quiet source is alive
 
 Signals = Callable[[str | None, Micros | None], AsyncIterator[Signal]]
-Vanished = Callable[[], Awaitable[set[str]]]
+Vanished = Callable[[Micros], Awaitable[set[str]]]
 
 
-async def _none_vanished() -> set[str]:
+async def _none_vanished(_: Micros) -> set[str]:
     return set()
 
 
@@ -28,7 +31,7 @@ class LiveSource:
 
     :param reader: the state of the Events, or of the objects of this resource.
     :param now: the wall clock, in microseconds.
-    :param vanished: for Events, which namespaces were deleted of late.
+    :param vanished: for Events, the uids of the namespaces that were deleted since a time.
     """
 
     def __init__(
@@ -49,7 +52,7 @@ class LiveSource:
         self.name = f"{namespace}/{resource.key}" if namespace else resource.key
         self.resyncs = 0
         self._watch = watch
-        self._reader = reader
+        self.reader = reader
         self._now = now
         self._counts = counts
         self._vanished = vanished
@@ -82,39 +85,42 @@ class LiveSource:
 
     def _read_frames(self, signal: Changed, now: Micros) -> tuple[Changes, list[Reject]]:
         into = Changes()
-        if isinstance(self._reader, EventReader):
-            read, events = self._reader.read, into.events
-            for frame in signal.frames:
-                if frame.type == "DELETED":
-                    self._reader.deleted(frame.object, now)
-                elif (event := read(frame.object, now)) is not None:
-                    events.append(event)
+        rejects = [self._reject(broken, now) for broken in signal.broken] if signal.broken else []
+        for frame in signal.frames:
+            try:
+                self._read(frame.type, frame.object, now, into)
+            except Exception as error:  # one object that no rule foresaw must not cost the others
+                rejects.append(self._odd(frame.object, error, now))
+        return into, rejects
+
+    def _read(self, type_: str, item: Any, now: Micros, into: Changes) -> None:
+        if isinstance(self.reader, EventReader):
+            if type_ == "DELETED":
+                self.reader.deleted(item, now)
+            elif (event := self.reader.read(item, now)) is not None:
+                into.events.append(event)
+        elif type_ == "DELETED":
+            gone = self.reader.delete(item, now)
+            into.events += gone.events
+            into.objects += gone.objects
         else:
-            for frame in signal.frames:
-                if frame.type == "DELETED":
-                    gone = self._reader.delete(frame.object, now)
-                    into.events += gone.events
-                    into.objects += gone.objects
-                else:
-                    self._reader.read(frame.object, now, into)
-        return into, [self._reject(broken, now) for broken in signal.broken] if signal.broken else []
+            self.reader.read(item, now, into)
 
     async def _listed(self, page: Listed, now: Micros) -> Batch:
         into = Changes()
         if page.first:
             self._present = set()
-        if isinstance(self._reader, EventReader):
-            for item in page.items:
-                if (event := self._reader.read(item, now)) is not None:
-                    into.events.append(event)
-        else:
-            for item in page.items:
-                self._present.add(self._reader.read(item, now, into))
         rejects = [self._reject(broken, now) for broken in page.broken]
+        for item in page.items:
+            try:
+                self._read("ADDED", item, now, into)
+            except Exception as error:
+                rejects.append(self._odd(item, error, now))
+            self._present.add(item.metadata.uid)
         if not page.last:
             return self._made(now, into, rejects, None, "listing")
-        if isinstance(self._reader, ObjectReader) and page.whole:
-            gone = self._reader.missing(self._present, now)
+        if isinstance(self.reader, ObjectReader) and page.whole:
+            gone = self.reader.missing(self._present, now)
             into.events += gone.events
             into.objects += gone.objects
         self._present = set()
@@ -126,15 +132,15 @@ class LiveSource:
             now,
             ttl=self._ttl(),
             whole=page.whole,
-            deleted_namespaces=await self._vanished() if page.since is not None else (),
+            deleted_namespaces=await self._vanished(page.since) if page.since is not None else (),
         )
         self.resyncs += gap is None
         return self._made(now, into, rejects, page.version, "watching", gap=gap)
 
     def _ttl(self) -> Micros | None:
-        if self._counts is None or not isinstance(self._reader, EventReader):
+        if self._counts is None or not isinstance(self.reader, EventReader):
             return None
-        seen = self._reader.shortest_life
+        seen = self.reader.shortest_life
         return min(self._counts.ttl, seen) if seen is not None else self._counts.ttl
 
     def _made(
@@ -174,6 +180,9 @@ class LiveSource:
             alive_at=self._watch.alive_at,
             state=changed,
         )
+
+    def _odd(self, item: Any, error: Exception, now: Micros) -> Reject:
+        return self._reject(Broken(f"{type(error).__name__}: {error}"[:256], msgspec.json.encode(item)), now)
 
     def _reject(self, broken: Broken, now: Micros) -> Reject:
         text = broken.raw[:_REJECT_BYTES].decode("utf-8", "replace")

@@ -10,7 +10,7 @@ from hashlib import blake2b
 import msgspec
 
 from pipetrail.kube import keep, wire
-from pipetrail.model import Event, Micros, ObjectRef, ObjectVersion, SourceObject, event_id, fingerprint
+from pipetrail.model import Event, Micros, ObjectRef, ObjectVersion, SourceObject, fingerprint
 from pipetrail.sources.facets import Facet, facets, micros
 
 _GONE = 50_000  # deleted uids that are remembered, so that a repeated or late frame does not bring one back
@@ -38,7 +38,7 @@ class ObjectReader:
         self._api_version = api_version
         self._kind = kind
         self._known: dict[str, _Known] = {}
-        self._gone: dict[str, None] = {}
+        self._gone: dict[str, Micros] = {}
 
     def __len__(self) -> int:
         return len(self._known)
@@ -47,7 +47,7 @@ class ObjectReader:
         """Take up what the journal holds, each object's latest version with its decoded body."""
         for version, item in versions:
             if version.deleted_at is not None:
-                self._gone[version.ref.uid] = None
+                self._gone[version.ref.uid] = version.deleted_at
             else:
                 found = facets(item)
                 self._known[version.ref.uid] = _Known(
@@ -57,9 +57,9 @@ class ObjectReader:
                     version.ref,
                 )
 
-    def namespaces(self) -> set[str]:
-        """The names of the known objects of a cluster-wide kind: of Namespaces, those that exist."""
-        return {known.ref.name for known in self._known.values()}
+    def alive_at(self, since: Micros) -> set[str]:
+        """The uids of the objects that live, or were still known to live at a time, in microseconds."""
+        return self._known.keys() | {uid for uid, deleted_at in self._gone.items() if deleted_at >= since}
 
     def read(self, item: wire.Kept, arrived: Micros, into: Changes) -> str:
         """Take a copy of an object as it is now; returns its uid."""
@@ -121,7 +121,7 @@ class ObjectReader:
 
     def _bury(self, ref: ObjectRef, arrived: Micros, message: str, into: Changes) -> None:
         del self._known[ref.uid]
-        self._gone[ref.uid] = None
+        self._gone[ref.uid] = arrived
         if len(self._gone) > _GONE:
             del self._gone[next(iter(self._gone))]
         into.objects.append(
@@ -134,7 +134,7 @@ class ObjectReader:
         at = facet.at if facet.at is not None else arrived
         about = msgspec.structs.replace(ref, field_path=facet.field_path) if facet.field_path else ref
         return Event(
-            id=event_id(at, number),
+            number=number,
             cluster=self._cluster,
             at=at,
             observed_at=arrived,

@@ -4,14 +4,14 @@ A reference or message that has fallen out of memory is stored a second time: a 
 random key for every new one.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 K = TypeVar("K")
 
 
-class Interned(Generic[K]):
-    """Numbers for values, with what must be stored of the new ones.
+class Interned(dict[K, int]):
+    """Numbers for values: ``ids[value]`` gives a known number, or a new one with a row in ``fresh``.
 
     :param size: how many values each of two generations holds.
     :param row: what is stored of a new one.
@@ -19,27 +19,20 @@ class Interned(Generic[K]):
     """
 
     def __init__(self, size: int, row: Callable[[int, K], tuple[object, ...]], ids: Iterator[int]) -> None:
+        super().__init__()
         self._size = size
         self._row = row
         self._ids = ids
-        self._new: dict[K, int] = {}
         self._old: dict[K, int] = {}
         self.fresh: list[tuple[object, ...]] = []
 
-    def id(self, value: K) -> int:
-        """The number of a value; a new value gets one, and a row in ``fresh``."""
-        number = self._new.get(value)
+    def __missing__(self, value: K) -> int:
+        number = self._old.get(value)
         if number is None:
-            number = self._old.get(value)
-            if number is None:
-                number = next(self._ids)
-                self.fresh.append(self._row(number, value))
-            if len(self._new) >= self._size:
-                self._old, self._new = self._new, {}
-            self._new[value] = number
+            number = next(self._ids)
+            self.fresh.append(self._row(number, value))
+        if len(self) >= self._size:
+            self._old = dict(self)
+            self.clear()
+        self[value] = number
         return number
-
-    def learn(self, known: Iterable[tuple[int, K]]) -> None:
-        """Take up numbers that are stored already."""
-        for number, value in known:
-            self._new[value] = number

@@ -55,7 +55,7 @@ class Journal:
         self.bodies = Bodies(self.db)
         ids = count(self._one("SELECT coalesce(max(id), 0) + 1 FROM strings"))
         self._strings: Interned[str] = Interned(1 << 62, lambda number, text: (number, text), ids)
-        self._strings.learn(self.db.execute("SELECT id, text FROM strings"))
+        self._strings.update((text, number) for number, text in self.db.execute("SELECT id, text FROM strings"))
         self.next_seq: int = self._one("SELECT value FROM meta WHERE key = 'next_seq'")
         self.segment: int = self._one("SELECT coalesce(max(id), 0) FROM segments WHERE sealed = 0")
         self.segment_events: int = self._one(
@@ -131,37 +131,37 @@ class Journal:
         self._keep_strings()
 
     def _event_rows(self, events: list[Event]) -> list[Row]:
-        text, message_id = self._strings.id, self._messages.id
+        text, messages = self._strings, self._messages
         origin, severity, kind = rows.ORIGIN_NUMBER, rows.SEVERITY_NUMBER, rows.TYPE_NUMBER
         found: list[Row] = []
         seq = self.next_seq
         for event in events:
-            cluster = text(event.cluster)
+            cluster = text[event.cluster]
             refs = self._refs.get(cluster) or self._refs_of(cluster)
             source = event.source
             about = event.about
             if event.type is None or event.type in kind:
                 type_number = kind[event.type]
             else:
-                type_number = len(rows.TYPES) + text(event.type)
+                type_number = len(rows.TYPES) + text[event.type]
             found.append(
                 (
                     seq,
                     event.at,
                     event.observed_at,
-                    int(event.id[14:], 16),
+                    event.number,
                     origin[event.origin],
                     severity[event.severity],
                     type_number,
                     event.count,
                     cluster,
-                    refs.id(about),
-                    text(event.reason),
-                    message_id(event.message),
-                    text(event.action),
-                    text(event.reporter),
-                    text(event.node),
-                    None if event.related is None else refs.id(event.related),
+                    refs[about],
+                    text[event.reason],
+                    messages[event.message],
+                    text[event.action],
+                    text[event.reporter],
+                    text[event.node],
+                    None if event.related is None else refs[event.related],
                     None if source is None or source.kind != "Event" else rows.pack_name(source.name, about.name),
                     None if source is None else rows.pack_uid(source.uid),
                     None if source is None else source.total,
@@ -174,18 +174,18 @@ class Journal:
         return found
 
     def _refs_of(self, cluster: int) -> Interned[ObjectRef]:
-        text = self._strings.id
+        text = self._strings
 
         def row(number: int, ref: ObjectRef) -> Row:
             return (
                 number,
                 cluster,
-                text(ref.api_version),
-                text(ref.kind),
-                text(ref.namespace),
+                text[ref.api_version],
+                text[ref.kind],
+                text[ref.namespace],
                 ref.name,
                 ref.uid,
-                text(ref.field_path),
+                text[ref.field_path],
             )
 
         return self._refs.setdefault(cluster, Interned(_REFS, row, self._ref_ids))
@@ -235,7 +235,7 @@ class Journal:
             self._strings.fresh = []
 
     def _keep_objects(self, resource: str, versions: list[ObjectVersion]) -> None:
-        text = self._strings.id
+        text = self._strings
         for version in versions:
             ref = version.ref
             seq = self.next_seq
@@ -246,11 +246,11 @@ class Journal:
                 " last_version = excluded.last_version, deleted_at = coalesce(excluded.deleted_at, deleted_at)"
                 " RETURNING id",
                 (
-                    text(version.cluster),
-                    text(resource),
-                    text(ref.api_version),
-                    text(ref.kind),
-                    text(ref.namespace),
+                    text[version.cluster],
+                    text[resource],
+                    text[ref.api_version],
+                    text[ref.kind],
+                    text[ref.namespace],
                     ref.name,
                     ref.uid,
                     version.created_at,
@@ -269,8 +269,8 @@ class Journal:
             "INSERT INTO gaps VALUES(?,?,?,?,?,?,?)",
             (
                 self.next_seq,
-                self._strings.id(gap.cluster),
-                self._strings.id(gap.resource),
+                self._strings[gap.cluster],
+                self._strings[gap.resource],
                 gap.since,
                 gap.until,
                 gap.reason,
@@ -280,10 +280,10 @@ class Journal:
         self.next_seq += 1
 
     def _keep_rejects(self, rejects: list[Reject]) -> None:
-        text = self._strings.id
+        text = self._strings
         self.db.executemany(
             "INSERT INTO rejects(cluster, resource, at, reason, body) VALUES(?,?,?,?,?)",
-            [(text(item.cluster), text(item.resource), item.at, item.reason, item.body) for item in rejects],
+            [(text[item.cluster], text[item.resource], item.at, item.reason, item.body) for item in rejects],
         )
         self.db.execute("DELETE FROM rejects WHERE id <= (SELECT max(id) FROM rejects) - ?", (_REJECTS,))
 
@@ -299,7 +299,7 @@ class Journal:
             if part.events:
                 added += len(part.events)
                 last_event = max(last_event or 0, part.events[-1].observed_at)
-        key = (self._strings.id(cluster), self._strings.id(resource))
+        key = (self._strings[cluster], self._strings[resource])
         self.db.execute(
             "INSERT INTO sources(cluster, resource, position, alive_at, last_event_at, events) VALUES(?,?,?,?,?,?)"
             " ON CONFLICT DO UPDATE SET position = coalesce(excluded.position, position),"
@@ -319,7 +319,7 @@ class Journal:
     def name_cluster(self, cluster: str, label: str, event_ttl: Micros | None) -> None:
         """Remember what people call a cluster (its context or server), and how long it keeps Events."""
         with explained(self.path), self.db:
-            number = self._strings.id(cluster)
+            number = self._strings[cluster]
             self._keep_strings()
             self.db.execute(
                 "INSERT INTO clusters VALUES(?,?,?) ON CONFLICT DO UPDATE SET label = excluded.label,"

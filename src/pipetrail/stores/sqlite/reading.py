@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from pipetrail.model import Event, Gap, Micros, ObjectQuery, ObjectRef, ObjectVersion, Query, SourceObject, SourceState
-from pipetrail.model.identity import event_id, parse_event_id
+from pipetrail.model.identity import parse_event_id
 from pipetrail.stores.sqlite import rows
 from pipetrail.stores.sqlite.bodies import Bodies
 from pipetrail.stores.sqlite.errors import explained
@@ -186,10 +186,8 @@ class JournalReader:
             name = ref.name if source_name is None else rows.unpack_name(source_name, ref.name)
             kind = ref.kind if source_name is None else "Event"
             source = SourceObject(kind=kind, name=name, uid=rows.unpack_uid(source_uid), total=total)
-        # Where a Kubernetes Event has no time its id has none either: the time of receipt differs with each receipt.
-        timeless = estimated and known == "kubernetes"
         return Event(
-            id=event_id(0 if timeless else at, number),
+            number=number,
             cluster=text(cluster),
             at=at,
             observed_at=observed_at,

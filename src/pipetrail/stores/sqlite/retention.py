@@ -75,7 +75,7 @@ def _over(journal: Journal, bounds: Retention, now: Micros) -> str:
 def _drop_oldest(journal: Journal, reason: str, now: Micros, done: Pruned) -> bool:
     db = journal.db
     found: list[tuple[int, ...]] = list(
-        db.execute("SELECT id, events, min_at, max_at, last_seq FROM segments ORDER BY id LIMIT 1")  # type: ignore[arg-type]
+        db.execute("SELECT id, events, min_at, max_at, last_seq FROM segments ORDER BY id LIMIT 1")
     )
     if not found:
         return False

@@ -67,12 +67,13 @@ class Writer:
         self._on_commit = on_commit
         self.bounds = bounds or Retention()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
-        self._queue: deque[Batch] = deque()
+        self._queue: deque[tuple[Batch, ...]] = deque()
         self._pending = 0
         self._change = asyncio.Event()  # something was put, or stop was asked
         self._room = asyncio.Event()
         self._room.set()
         self._stopping = False
+        self._hurry = False  # somebody waits for what is queued
         self._task: asyncio.Task[None] | None = None
         self._journal: Journal | None = None
         self.done = Written()
@@ -89,11 +90,14 @@ class Writer:
         self.done.last_seq = self._opened.next_seq - 1
         self._task = asyncio.create_task(self._run(), name="journal writer")
 
-    async def put(self, batch: Batch) -> None:
-        """Hand over a batch. Waits while the queue is full; returns before the batch is durable."""
+    async def put(self, *batches: Batch) -> None:
+        """Hand over a batch, or several that must go into one transaction.
+
+        Waits while the queue is full; returns before they are durable.
+        """
         await self._room.wait()
-        self._queue.append(batch)
-        self._pending += len(batch.events) + len(batch.objects)
+        self._queue.append(batches)
+        self._pending += sum(len(batch.events) + len(batch.objects) for batch in batches)
         if self._pending >= QUEUE_EVENTS:
             self._room.clear()
         if self._pending >= COMMIT_EVENTS or len(self._queue) == 1:
@@ -106,8 +110,10 @@ class Writer:
     async def flush(self) -> None:
         """Return once all that was put so far is durable."""
         while self._queue or self._pending:
+            self._hurry = True
             self._change.set()
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.005)
+        self._hurry = False
 
     async def stop(self, seconds: float = 4.0) -> bool:
         """Commit what is queued and close the journal. False where that took too long: the rest will be read again."""
@@ -160,7 +166,7 @@ class Writer:
             return
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
-                while self._pending < COMMIT_EVENTS and not self._stopping:
+                while self._pending < COMMIT_EVENTS and not (self._stopping or self._hurry):
                     self._change.clear()
                     await self._change.wait()
         except TimeoutError:
@@ -170,9 +176,9 @@ class Writer:
         batches: list[Batch] = []
         taken = 0
         while self._queue and taken < 2 * COMMIT_EVENTS:
-            batch = self._queue.popleft()
-            taken += len(batch.events) + len(batch.objects)
-            batches.append(batch)
+            for batch in self._queue.popleft():
+                taken += len(batch.events) + len(batch.objects)
+                batches.append(batch)
         return batches
 
     async def _commit(self, batches: list[Batch]) -> None:
@@ -191,7 +197,7 @@ class Writer:
                 if isinstance(error, FullDisk):
                     await self._in_thread(self._make_room)
             if self._stopping:
-                self._queue.extendleft(reversed(batches))
+                self._queue.appendleft(tuple(batches))
                 raise RuntimeError(done.trouble)
             await asyncio.sleep(wait)
             wait = min(longest, wait * 2)

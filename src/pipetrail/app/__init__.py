@@ -1,0 +1,1 @@
+"""The only place that builds and connects parts: recording, playing, capturing."""

@@ -1,0 +1,237 @@
+"""One cluster being recorded: its login, its identity, its resources as they come and go."""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+
+import msgspec
+
+from pipetrail.app.restoring import object_reader, restore_counts, restore_objects
+from pipetrail.kube import discovery, errors, wire
+from pipetrail.kube.http import Api
+from pipetrail.kube.kinds import CORE, EVENTS, Resource
+from pipetrail.kube.login import Login, LoginError
+from pipetrail.kube.watch import DEFAULT_TIMING, Timing, Watch
+from pipetrail.model import Batch, Micros, ObjectVersion, SourceState
+from pipetrail.sources.counting import Counts
+from pipetrail.sources.events import EventReader
+from pipetrail.sources.live import LiveSource
+from pipetrail.sources.objects import ObjectReader
+from pipetrail.stores.sqlite import JournalReader, Writer
+
+_log = logging.getLogger(__name__)
+
+DISCOVERY_SECONDS = 60.0
+_NAMESPACES = next(resource for resource in CORE if resource.plural == "namespaces")
+
+
+class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How a cluster is recorded. Times in microseconds where not said otherwise."""
+
+    name: str | None = None
+    namespaces: tuple[str, ...] = ()
+    event_ttl: Micros = 3_600_000_000
+    discovery_seconds: float = DISCOVERY_SECONDS
+    timing: Timing = DEFAULT_TIMING
+
+
+class Following(msgspec.Struct):
+    """One source and how it stands now."""
+
+    resource: Resource
+    namespace: str
+    source: LiveSource
+    watch: Watch
+    state: str = "listing"
+    reason: str = "not listed yet"
+    since: Micros = 0
+    task: asyncio.Task[None] | None = None
+
+
+class ClusterRecorder:
+    """Records one cluster until it is cancelled.
+
+    :param now: the wall clock, in microseconds.
+    """
+
+    def __init__(
+        self, login: Login, writer: Writer, journal: str, options: ClusterOptions, now: Callable[[], Micros]
+    ) -> None:
+        self._login = login
+        self._writer = writer
+        self._journal = journal
+        self._options = options
+        self._now = now
+        self.id = options.name or ""
+        self.label = options.name or ""
+        self.following: dict[str, Following] = {}
+        self.trouble = "not connected yet"
+        self._known: dict[tuple[str, str], list[tuple[ObjectVersion, wire.Kept]]] = {}
+        self._stored: dict[str, SourceState] = {}
+        self._counts: Counts | None = None
+        self._events: EventReader | None = None
+
+    async def run(self) -> None:
+        """Connect, find out what there is, and follow it; for ever.
+
+        :raises LoginError: when the very first login fails: then the configuration is wrong, not the network.
+        """
+        await self._login.credentials()
+        async with Api(self._login) as api, asyncio.TaskGroup() as tasks:
+            await self._identify(api)
+            await asyncio.to_thread(self._restore)
+            while True:
+                await self._discover(api, tasks)
+                await asyncio.sleep(self._options.discovery_seconds)
+
+    async def _identify(self, api: Api) -> None:
+        wait = 0.5
+        while True:
+            try:
+                found = await self._login.credentials()
+                self.label = self.label or found.context or found.server
+                # Also with a name of the user's this request is made: it says at once whether the server answers.
+                uid = await discovery.cluster_uid(api)
+                if not self.id:
+                    address = hashlib.sha256(f"{found.ca or ''}\n{found.server}".encode()).hexdigest()[:32]
+                    self.id = uid or address
+                self.trouble = ""
+                break
+            except errors.Unauthorized as error:
+                self.trouble = str(error)
+                try:
+                    await api.refresh()
+                except LoginError as failed:
+                    self.trouble = str(failed)
+            except errors.ApiError as error:
+                self.trouble = str(error)
+            await asyncio.sleep(wait)
+            wait = min(30.0, wait * 2)
+        label, ttl = self.label, self._options.event_ttl
+        await self._writer.ask(lambda journal: journal.name_cluster(self.id, label, ttl))
+
+    def _restore(self) -> None:
+        with JournalReader(self._journal) as reader:
+            self._counts = restore_counts(reader, self.id, self._options.event_ttl, self._now())
+            self._events = EventReader(self.id, self._counts)
+            self._known = restore_objects(reader, self.id, self._now() - 2 * self._options.event_ttl)
+            self._stored = {state.resource: state for state in reader.sources() if state.cluster == self.id}
+
+    async def _discover(self, api: Api, tasks: asyncio.TaskGroup) -> None:
+        try:
+            served, unclear = await discovery.discover(api)
+            self.trouble = "; ".join(unclear)
+        except errors.ApiError as error:
+            # Discovery may be forbidden or out of order, the core kinds may work all the same.
+            served = list(CORE)
+            self.trouble = f"discovery: {error}"
+        for resource in served:
+            namespaces = self._options.namespaces
+            if namespaces and not resource.namespaced:
+                continue
+            for namespace in namespaces or ("",):
+                name = f"{namespace}/{resource.key}" if namespace else resource.key
+                known = self.following.get(name)
+                if known is not None and known.task is not None and not known.task.done():
+                    continue
+                if known is None:
+                    known = self.following[name] = self._follow(api, resource, namespace)
+                known.task = tasks.create_task(self._supervise(name, known), name=f"{self.label} {name}")
+
+    def _follow(self, api: Api, resource: Resource, namespace: str) -> Following:
+        watch = Watch(api, resource, namespace=namespace, now=self._now, timing=self._options.timing)
+        reader: EventReader | ObjectReader
+        if resource is EVENTS:
+            assert self._events is not None  # noqa: S101 (restored before anything is followed)
+            reader = self._events
+        else:
+            reader = object_reader(self.id, resource.group, resource.api_version, resource.kind, self._known, namespace)
+        source = LiveSource(
+            self.id,
+            resource,
+            watch,
+            reader,
+            now=self._now,
+            namespace=namespace,
+            counts=self._counts if resource is EVENTS else None,
+            vanished=lambda since: self._vanished(api, since),
+        )
+        return Following(resource, namespace, source, watch, since=self._now())
+
+    async def _supervise(self, name: str, known: Following) -> None:
+        """Run one source; a crash of it restarts it alone. Ends where the resource is gone, until discovery finds it."""
+        stored = self._stored.get(name)
+        position, alive_at = (stored.position, stored.alive_at) if stored else (None, None)
+        while True:
+            try:
+                async for batch in known.source.batches(position, alive_at):
+                    if batch.state is not None:
+                        self._turn(known, batch.state)
+                    await self._writer.put(batch)
+                    position = batch.position or position
+                    alive_at = batch.alive_at or alive_at
+                # The place in a life that is over: when the resource comes back, its list begins a new one.
+                self._stored[name] = SourceState(cluster=self.id, resource=name, alive_at=alive_at)
+                return
+            except Exception:
+                _log.exception("A source failed; it is started again.", extra={"cluster": self.label, "source": name})
+                known.state, known.reason = "blind", "an internal error; see the log"
+                await asyncio.sleep(5.0)
+
+    def _turn(self, known: Following, state: SourceState) -> None:
+        if state.state == known.state and state.reason == known.reason:
+            return
+        if state.state in ("blind", "forbidden", "absent"):
+            _log.warning(
+                "A source is blind.", extra={"cluster": self.label, "source": state.resource, "reason": state.reason}
+            )
+        elif known.state in ("blind", "forbidden"):
+            _log.info("A source sees again.", extra={"cluster": self.label, "source": state.resource})
+        if (state.state == "watching") != (known.state == "watching"):
+            known.since = self._now()
+        known.state, known.reason = state.state, state.reason
+
+    async def _vanished(self, api: Api, since: Micros) -> set[str]:
+        """The uids of the namespaces that lived at a time and are gone now. Their Events went with them."""
+        namespaces = self.following.get(_NAMESPACES.key)
+        if namespaces is None or not isinstance(namespaces.source.reader, ObjectReader):
+            return set()
+        known = namespaces.source.reader.alive_at(since)
+        try:
+            page = await api.get(_NAMESPACES.path(), accept=_NAMESPACES.accept)
+        except errors.ApiError:
+            return set()
+        found = msgspec.json.decode(page, type=_NamespaceList)
+        return known - {item.metadata.uid for item in found.items}
+
+    def last_batches(self) -> list[Batch]:
+        """What is stored when recording stops: that it did."""
+        return [
+            Batch(
+                cluster=self.id,
+                resource=name,
+                alive_at=known.watch.alive_at if known.state == "watching" else None,
+                state=SourceState(cluster=self.id, resource=name, state="stopped", missing_rights=()),
+            )
+            for name, known in self.following.items()
+            if known.state != "absent"
+        ]
+
+    def blind(self) -> list[str]:
+        """Why this cluster is not seen whole now; empty when it is. A kind without rights is named in the status only."""
+        if not self.following:
+            return [f"{self.label or 'cluster'}: {self.trouble}"]
+        return [
+            f"{self.label}: {name}: {known.reason or known.state}"
+            for name, known in self.following.items()
+            if known.state in ("listing", "blind") or (known.state == "forbidden" and known.resource is EVENTS)
+        ]
+
+
+class _Item(wire.Wire):
+    metadata: wire.Meta = msgspec.field(default_factory=wire.Meta)
+
+
+class _NamespaceList(wire.Wire):
+    items: list[_Item] = msgspec.field(default_factory=list)

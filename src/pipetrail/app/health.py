@@ -1,0 +1,65 @@
+"""Liveness, readiness and metrics over HTTP. None of it shows an object's name."""
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
+from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
+
+from pipetrail.telemetry import registry
+
+if TYPE_CHECKING:
+    from pipetrail.app.recorder import Recorder
+
+DEFAULT = "127.0.0.1:8380"
+
+
+def default_listen() -> str:
+    """Loopback; inside a pod all interfaces, since the kubelet and Prometheus come from outside."""
+    return "0.0.0.0:8380" if os.environ.get("KUBERNETES_SERVICE_HOST") else DEFAULT
+
+
+class Health:
+    """Serves ``/livez``, ``/readyz`` and ``/metrics`` until it is cancelled.
+
+    :param listen: ``host:port``; port 0 takes a free one, which ``address`` then names.
+    """
+
+    def __init__(self, listen: str) -> None:
+        host, _, port = listen.rpartition(":")
+        self._host, self._port = host.strip("[]") or "127.0.0.1", int(port)
+        self.address = ""
+        self.listening = asyncio.Event()
+
+    async def __call__(self, recorder: "Recorder") -> None:
+        """Serve for a recorder. :raises OSError: when the address is taken."""
+        metrics = registry(recorder)
+
+        async def livez(_: web.Request) -> web.Response:
+            return web.Response(text="ok\n")
+
+        async def readyz(_: web.Request) -> web.Response:
+            reasons = recorder.blind()
+            return web.Response(status=503 if reasons else 200, text="\n".join(reasons or ["ok"]) + "\n")
+
+        async def show(_: web.Request) -> web.Response:
+            return web.Response(
+                body=openmetrics(metrics),  # type: ignore[no-untyped-call]
+                headers={"Content-Type": OPENMETRICS},
+            )
+
+        application = web.Application()
+        application.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", show)])
+        runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, self._host, self._port, shutdown_timeout=0.5)
+            await site.start()
+            found = runner.addresses[0]
+            self.address = f"http://{found[0]}:{found[1]}"
+            self.listening.set()
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()

@@ -1,0 +1,64 @@
+"""What a recorder must know again after a restart: the totals of live Events, the last state of each object."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from pipetrail.kube import wire
+from pipetrail.kube.kinds import CORE, shape
+from pipetrail.model import Micros, ObjectQuery, ObjectVersion, uid_key
+from pipetrail.model.identity import fingerprint
+from pipetrail.sources.counting import Counts
+from pipetrail.sources.objects import ObjectReader
+from pipetrail.stores.sqlite import JournalReader
+
+_METADATA_ONLY = {(resource.group, resource.kind) for resource in CORE if resource.metadata_only}
+
+
+def restore_counts(
+    reader: JournalReader, cluster: str, ttl: Micros, now: Micros, since: Micros | None = None
+) -> Counts:
+    """The totals of the Events that can still come again: those of the last two lifetimes, or since a given time."""
+
+    def known() -> Iterator[tuple[int, int, Micros]]:
+        for key, total, at in reader.totals(cluster, now - 2 * ttl if since is None else since):
+            namespace, slash, name = key.partition("/")
+            yield (fingerprint(cluster, namespace, name) if slash else uid_key(key)), total, at
+
+    return Counts(ttl, now, known())
+
+
+def decoded(version: ObjectVersion) -> wire.Kept:
+    """The wire object of a kept body."""
+    ref = version.ref
+    group = ref.api_version.partition("/")[0] if "/" in ref.api_version else ""
+    kind = shape(group, ref.kind, metadata_only=(group, ref.kind) in _METADATA_ONLY)
+    return msgspec.json.decode(version.body, type=kind, strict=False)
+
+
+def restore_objects(
+    reader: JournalReader, cluster: str, deleted_since: Micros
+) -> dict[tuple[str, str], list[tuple[ObjectVersion, wire.Kept]]]:
+    """The latest version of each object by (apiVersion group, kind): of the living ones, and of those deleted of late."""
+    found: dict[tuple[str, str], list[tuple[ObjectVersion, wire.Kept]]] = {}
+    for version in reader.objects(ObjectQuery(clusters=(cluster,))):
+        if version.deleted_at is not None and version.deleted_at < deleted_since:
+            continue
+        group = version.ref.api_version.partition("/")[0] if "/" in version.ref.api_version else ""
+        found.setdefault((group, version.ref.kind), []).append((version, decoded(version)))
+    return found
+
+
+def object_reader(
+    cluster: str,
+    group: str,
+    api_version: str,
+    kind: str,
+    known: dict[tuple[str, str], list[tuple[ObjectVersion, wire.Kept]]],
+    namespace: str = "",
+) -> ObjectReader:
+    """The reader of one resource, with what the journal knows of it."""
+    reader = ObjectReader(cluster, api_version, kind)
+    versions = known.get((group, kind), ())
+    reader.restore(item for item in versions if not namespace or item[0].ref.namespace == namespace)
+    return reader

@@ -1,0 +1,181 @@
+"""The stable shapes of the JSON output: one Struct for each kind of line, fields in their documented order.
+
+Fields may be added, never renamed; all are always there. They are not the model's own Structs, which leave out what is
+empty and count time in microseconds.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from pipetrail.cli.words import FullTimes
+from pipetrail.model import Event, Link, Micros, ObjectRef, ObjectVersion, Reject, SourceObject
+
+
+class RefShape(msgspec.Struct, gc=False, rename="camel"):
+    """An object's name."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    field_path: str
+
+
+class EventShape(msgspec.Struct, gc=False):
+    """A line of ``events``."""
+
+    seq: int
+    id: str
+    revision: int
+    at: str
+    observed_at: str
+    cluster: str
+    origin: str
+    reason: str
+    action: str
+    message: str
+    severity: str
+    type: str | None
+    count: int
+    about: RefShape
+    reporter: str
+    node: str
+    related: RefShape | None
+    source: SourceObject | None
+    links: tuple[Link, ...]
+    verdict: dict[str, Any] | None
+    supersedes: str | None
+    at_estimated: bool
+    marks: dict[str, str]
+
+
+class ObjectShape(msgspec.Struct, gc=False):
+    """A line of ``objects``. ``body`` is null where a version is a tombstone without one."""
+
+    cluster: str
+    api_version: str = msgspec.field(name="apiVersion")
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    created_at: str | None
+    deleted_at: str | None
+    observed_at: str
+    seq: int
+    body: msgspec.Raw | None
+
+
+class GapShape(msgspec.Struct, gc=False):
+    """A gap in a line of ``status``."""
+
+    since: str | None = msgspec.field(name="from")
+    until: str = msgspec.field(name="to")
+    reason: str
+    loss: str
+
+
+class SourceShape(msgspec.Struct, gc=False):
+    """A line of ``status``."""
+
+    cluster: str
+    resource: str
+    state: str
+    position: str | None
+    last_event_at: str | None
+    lag_seconds: float | None
+    events: int
+    gaps: list[GapShape]
+    missing_rights: tuple[str, ...]
+    reason: str
+    alive_at: str | None
+
+
+class RejectShape(msgspec.Struct, gc=False):
+    """A line of ``rejects``."""
+
+    at: str
+    cluster: str
+    resource: str
+    reason: str
+    body: str
+
+
+_encode_lines = msgspec.json.Encoder().encode_lines
+_times = FullTimes()
+# Legal in JSON, but a terminal obeys some of these, and some programs take others for the end of a line.
+_ESCAPED = re.compile(r"[\x7f-\x9f\u2028\u2029]")
+
+
+def event_shape(event: Event) -> EventShape:
+    """The line of an event."""
+    about, related = event.about, event.related
+    return EventShape(
+        event.seq,
+        event.id,
+        event.revision,
+        _times(event.at),
+        _times(event.observed_at),
+        event.cluster,
+        event.origin,
+        event.reason,
+        event.action,
+        event.message,
+        event.severity,
+        event.type,
+        event.count,
+        RefShape(about.api_version, about.kind, about.namespace, about.name, about.uid, about.field_path),
+        event.reporter,
+        event.node,
+        None if related is None else _ref_shape(related),
+        event.source,
+        event.links,
+        event.verdict,
+        event.supersedes,
+        event.at_estimated,
+        event.marks,
+    )
+
+
+def _ref_shape(ref: ObjectRef) -> RefShape:
+    return RefShape(ref.api_version, ref.kind, ref.namespace, ref.name, ref.uid, ref.field_path)
+
+
+def object_shape(version: ObjectVersion) -> ObjectShape:
+    """The line of an object's version."""
+    ref = version.ref
+    return ObjectShape(
+        version.cluster,
+        ref.api_version,
+        ref.kind,
+        ref.namespace,
+        ref.name,
+        ref.uid,
+        _time(version.created_at),
+        _time(version.deleted_at),
+        _times(version.observed_at),
+        version.seq,
+        msgspec.Raw(version.body) if version.body else None,
+    )
+
+
+def reject_shape(reject: Reject) -> RejectShape:
+    """The line of a reject."""
+    return RejectShape(_times(reject.at), reject.cluster, reject.resource, reject.reason, reject.body)
+
+
+def _time(at: Micros | None) -> str | None:
+    return None if at is None else _times(at)
+
+
+def json_lines(shapes: Sequence[msgspec.Struct]) -> bytes:
+    """Shapes as JSON, one on each line."""
+    data = _encode_lines(shapes)
+    if b"\xc2" in data or b"\xe2\x80" in data or b"\x7f" in data:
+        text = data.decode()
+        if _ESCAPED.search(text):
+            return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
+    return data

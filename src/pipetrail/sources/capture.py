@@ -1,0 +1,113 @@
+"""What a watch sees as a recording: JSON lines with the time of arrival, cleaned as for the journal."""
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from pipetrail.kube import keep, wire
+from pipetrail.kube.kinds import Resource
+from pipetrail.kube.watch import Changed, Listed, Signal
+from pipetrail.model import Micros
+from pipetrail.model.times import format_time
+
+_FILES = {"events": "events", "pods": "pods", "jobs.batch": "jobs", "nodes": "nodes"}
+_encode = msgspec.json.Encoder().encode
+
+
+def file_name(resource: Resource) -> str:
+    """The file of a recording in which the frames of a resource stand."""
+    return _FILES.get(resource.key, "workloads") + ".jsonl"
+
+
+class Capture:
+    """Writes the signals of watches into a folder. Times of arrival only rise within a file.
+
+    :raises OSError: when the folder can't be written.
+    """
+
+    def __init__(self, folder: Path, now: Callable[[], Micros]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._now = now
+        self._files: dict[str, IO[bytes]] = {}
+        self._versions: dict[str, dict[str, tuple[str, Any]]] = {}
+        self._present: dict[str, set[str]] = {}
+        self.frames = 0
+
+    def take(self, resource: Resource, signal: Signal) -> None:
+        """Write the frames of a signal. A list that follows a break writes only what is new, and what is gone."""
+        match signal:
+            case Changed():
+                lines = [(frame.type, frame.object, False) for frame in signal.frames]
+            case Listed():
+                lines = self._from_list(resource, signal)
+            case _:
+                return
+        self._write(resource, lines)
+
+    def _from_list(self, resource: Resource, page: Listed) -> list[tuple[str, Any, bool]]:
+        known = self._versions.setdefault(resource.key, {})
+        if page.first:
+            self._present[resource.key] = set()
+        seen = self._present.setdefault(resource.key, set())
+        lines: list[tuple[str, Any, bool]] = []
+        for item in page.items:
+            uid = item.metadata.uid
+            seen.add(uid)
+            if uid not in known:
+                lines.append(("ADDED", item, page.since is None))
+            elif known[uid][0] != item.metadata.resource_version:
+                lines.append(("MODIFIED", item, False))
+        if page.last and page.whole:
+            lines += [("DELETED", known[uid][1], False) for uid in known.keys() - seen]
+        return lines
+
+    def _write(self, resource: Resource, lines: Iterable[tuple[str, Any, bool]]) -> None:
+        name = file_name(resource)
+        file = self._files.get(name)
+        if file is None:
+            file = self._files[name] = (self.folder / name).open("ab")
+        known = self._versions.setdefault(resource.key, {})
+        for type_, item, initial in lines:
+            uid = item.metadata.uid
+            if type_ == "DELETED":
+                known.pop(uid, None)
+            else:
+                known[uid] = (item.metadata.resource_version, item)
+            data = b'{"arrived":"%s","type":"%s",%s"object":%s}\n' % (
+                format_time(self._now()).encode(),
+                type_.encode(),
+                b'"initial":true,' if initial else b"",
+                captured(resource, item),
+            )
+            file.write(data)
+            self.frames += 1
+        file.flush()
+
+    def close(self) -> None:
+        """Bring all to the disk. Safe to call twice."""
+        for file in self._files.values():
+            if not file.closed:
+                file.flush()
+                os.fsync(file.fileno())
+                file.close()
+
+
+def captured(resource: Resource, item: Any) -> bytes:
+    """The JSON of an object in a recording: what is read of it, cleaned, with its kind and resourceVersion."""
+    if isinstance(item, wire.KubeEvent):
+        item.metadata.annotations = keep.annotations(item.metadata.annotations)
+        body: bytes = _encode(item)
+        head = b'{"apiVersion":"v1","kind":"Event"'
+        data = head + (b"," + body[1:] if body != b"{}" else b"}")
+        return keep.redact(data.decode()).encode()
+    if item.kind in ("", "PartialObjectMetadata"):
+        item.kind, item.api_version = resource.kind, resource.api_version
+    version = item.metadata.resource_version
+    kept = keep.body(keep.clean(item))
+    return (
+        kept.replace(b'"metadata":{', b'"metadata":{"resourceVersion":"%s",' % version.encode(), 1) if version else kept
+    )
