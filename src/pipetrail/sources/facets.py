@@ -55,6 +55,8 @@ _BAD_WHEN_TRUE = frozenset(
     }
 )
 _BAD_WHEN_FALSE = frozenset({"Succeeded", "Ready", "PodScheduled"})
+# Taints that say that something is wrong with the node; others reserve it, as for GPUs.
+_TROUBLE_TAINTS = ("node.kubernetes.io/", "ToBeDeletedByClusterAutoscaler", "DeletionCandidateOfClusterAutoscaler")
 _QUIET_WAITS = frozenset({"", "ContainerCreating", "PodInitializing"})
 # What the runtime says of any end; the exit code says more.
 _PLAIN_ENDS = frozenset({"", "Error", "Completed"})
@@ -204,7 +206,8 @@ def _node(node: wire.Node) -> Iterator[Facet]:
         at = micros(taint.time_added)
         text = f"{taint.key}{'=' + taint.value if taint.value else ''}:{taint.effect}"
         yield Facet(
-            f"taint/{text}/{at}", at, taint.key, "taint", f"taint {text}", "warning", "spec.taints", name,
+            f"taint/{text}/{at}", at, taint.key, "taint", f"taint {text}",
+            "warning" if taint.key.startswith(_TROUBLE_TAINTS) else "info", "spec.taints", name,
             over=f"taint {text} was removed",
         )  # fmt: skip
     if node.spec.unschedulable:
