@@ -1,7 +1,7 @@
 """The Unix socket beside a journal, over which other commands ask the recorder that writes it.
 
-One JSON line is the request, one the answer: ``{"ok": true, "result": …}`` or ``{"ok": false, "error": "…"}``. The socket
-is the user's own (mode 0600).
+One JSON line is the request, one the answer: ``{"ok": true, "result": …}`` or ``{"ok": false, "error": "…"}``. The
+socket is the user's own (mode 0600).
 """
 
 import asyncio

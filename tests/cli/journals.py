@@ -112,8 +112,8 @@ def night() -> list[Event]:
             NIGHT + 127_257,
             train,
             "FailedScheduling",
-            "0/5 nodes are available: 2 Insufficient nvidia.com/gpu, 3 node(s) had untolerated taint {dedicated: infra}."
-            " preemption: 0/5 nodes are available: 5 No preemption victims found for incoming pod.",
+            "0/5 nodes are available: 2 Insufficient nvidia.com/gpu, 3 node(s) had untolerated taint {a: b}. "
+            "No preemption victims found for incoming pod.",
             severity="warning",
             count=4,
             reporter="default-scheduler",

@@ -15,7 +15,19 @@ from tests.cli.conftest import Run
 from tests.cli.journals import CLUSTER, HOSTILE, LABEL, pod, version, write
 from tests.cli.test_cli_events import golden
 
-KEYS = "cluster apiVersion kind namespace name uid created_at deleted_at observed_at seq body".split()
+KEYS = [
+    "cluster",
+    "apiVersion",
+    "kind",
+    "namespace",
+    "name",
+    "uid",
+    "created_at",
+    "deleted_at",
+    "observed_at",
+    "seq",
+    "body",
+]
 
 
 def lines(run: Run, journal: str, *args: str) -> list[dict[str, Any]]:
@@ -113,50 +125,57 @@ def test_foreign_text_can_do_nothing_to_a_terminal(run: Run, tmp_path: Path) -> 
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e]", shown)
 
 
+def conditions(*each: tuple[str, str] | tuple[str, str, str]) -> dict[str, Any]:
+    """A body with some conditions: type, status and perhaps a reason; each later than the one before."""
+    found = [
+        {"type": one[0], "status": one[1], "reason": one[2] if len(one) > 2 else "", "lastTransitionTime": str(number)}
+        for number, one in enumerate(each)
+    ]
+    return {"status": {"conditions": found}}
+
+
+def ended(phase: str, **status: Any) -> dict[str, Any]:
+    return {"metadata": {"deletionTimestamp": "x"}, "status": {"phase": phase, **status}}
+
+
+WAITS = {"phase": "Running", "containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}
+UNPLACED = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "words"),
     [
         ("Pod", {"status": {"phase": "Running"}}, "Running"),
         ("Pod", {"status": {"phase": "Failed", "reason": "Evicted"}}, "Evicted"),
-        ("Pod", {"metadata": {"deletionTimestamp": "x"}, "status": {"phase": "Running"}}, "Terminating"),
-        ("Pod", {"metadata": {"deletionTimestamp": "x"}, "status": {"phase": "Failed"}}, "Failed, terminating"),
-        (
-            "Pod",
-            {"status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}},
-            "Unschedulable",
-        ),
-        (
-            "Pod",
-            {"status": {"phase": "Running", "containerStatuses": [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}},
-            "CrashLoopBackOff",
-        ),
+        ("Pod", ended("Running"), "Terminating"),
+        ("Pod", ended("Failed"), "Failed, terminating"),
+        ("Pod", {"status": {"phase": "Pending", "conditions": [UNPLACED]}}, "Unschedulable"),
+        ("Pod", {"status": WAITS}, "CrashLoopBackOff"),
+        ("Pod", {"status": "nonsense", "metadata": 3}, ""),
         ("Job", {"status": {"active": 2}}, "Running (2 active)"),
-        ("Job", {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}, "Complete"),
+        ("Job", conditions(("Complete", "True")), "Complete"),
         ("Job", {}, "Pending"),
+        ("Job", {"status": {"conditions": 7}}, ""),
         ("CronJob", {"spec": {"suspend": True}}, "Suspended"),
         ("CronJob", {"status": {"active": [{}]}}, "1 active"),
-        ("Node", {"status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}, "Unknown"),
-        (
-            "Node",
-            {"status": {"conditions": [{"type": "Ready", "status": "False"}, {"type": "DiskPressure", "status": "True"}]}},
-            "NotReady, DiskPressure",
-        ),
+        ("Node", conditions(("Ready", "Unknown")), "Unknown"),
+        ("Node", conditions(("Ready", "False"), ("DiskPressure", "True")), "NotReady, DiskPressure"),
+        ("Node", [], ""),
         ("Workflow", {"status": {"phase": "Running"}}, "Running"),
         ("RayJob", {"status": {"jobDeploymentStatus": "Complete"}}, "Complete"),
         ("SparkApplication", {"status": {"applicationState": {"state": "COMPLETED"}}}, "COMPLETED"),
-        ("PipelineRun", {"status": {"conditions": [{"type": "Succeeded", "status": "False", "reason": "Failed"}]}}, "Failed"),
-        ("PyTorchJob", {"status": {"conditions": [
-            {"type": "Running", "status": "True", "lastTransitionTime": "2"},
-            {"type": "Created", "status": "True", "lastTransitionTime": "1"},
-        ]}}, "Running"),
-        ("Workload", {"status": {"conditions": [{"type": "QuotaReserved", "status": "False"}]}}, "not QuotaReserved"),
-        ("Pod", {"status": "nonsense", "metadata": 3}, ""),
-        ("Job", {"status": {"conditions": 7}}, ""),
-        ("Node", [], ""),
+        ("PipelineRun", conditions(("Succeeded", "False", "Failed")), "Failed"),
+        ("PipelineRun", conditions(("Succeeded", "True", "Completed")), "Succeeded"),
+        ("PyTorchJob", conditions(("Created", "True"), ("Running", "True")), "Running"),
+        ("Workload", conditions(("QuotaReserved", "False")), "not QuotaReserved"),
     ],
-)  # fmt: skip
+)
 def test_a_state_is_read_from_the_body(kind: str, body: object, words: str) -> None:
     assert state_words(kind, msgspec.json.encode(body)) == words
+
+
+def test_a_deleted_pod_is_shown_in_the_state_in_which_it_went() -> None:
+    assert state_words("Pod", msgspec.json.encode(ended("Running")), deleted=True) == "Running"
 
 
 def test_a_body_that_is_no_json_has_no_state() -> None:

@@ -17,7 +17,7 @@ from tests.cli.journals import CLUSTER, HOSTILE, LABEL, NIGHT, NOW, batches, eve
 from tests.cli.test_cli_events import golden
 
 # design.md, Stable output: `status`.
-KEYS = "cluster resource state position last_event_at lag_seconds events gaps missing_rights".split()
+KEYS = ["cluster", "resource", "state", "position", "last_event_at", "lag_seconds", "events", "gaps", "missing_rights"]
 
 
 def lines(run: Run, journal: str) -> list[dict[str, Any]]:

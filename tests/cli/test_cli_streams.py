@@ -1,7 +1,6 @@
 """Long lists and live ones: memory that does not grow, events of another process, Ctrl-C."""
 
 import json
-import resource
 import signal
 import subprocess
 import sys
@@ -135,10 +134,10 @@ def long_journal(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 MEASURED = """
-import resource, sys
+import re, sys
 from pipetrail.cli.main import cli
 cli.main(sys.argv[1:], standalone_mode=False)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1], file=sys.stderr)
 """
 
 
@@ -162,7 +161,7 @@ def peak_kib(*args: str) -> int:
 )
 def test_a_long_list_takes_no_more_memory_than_a_short_one(args: list[str], long_journal: str) -> None:
     # The events are 70 MB as JSON, and several times that as objects.
-    assert peak_kib(*args, "--journal", long_journal) < 80 * 1024 * (resource.getpagesize() // 4096)
+    assert peak_kib(*args, "--journal", long_journal) < 80 * 1024
 
 
 def test_ctrl_c_in_a_list_exits_130(long_journal: str) -> None:
@@ -178,8 +177,7 @@ def test_ctrl_c_in_a_list_exits_130(long_journal: str) -> None:
     assert b"Traceback" not in errors
 
 
-def test_a_list_goes_on_while_history_is_pruned_under_it(tmp_path: Path) -> None:
-    """What was pruned is missing, or the command says so: it never breaks."""
+def test_a_list_under_which_history_is_pruned_ends_in_one_line(tmp_path: Path) -> None:
     path = write(str(tmp_path / "j.db"), [])
     journal = Journal(path, segment_events=2000)
     for part in range(5):
@@ -196,5 +194,5 @@ def test_a_list_goes_on_while_history_is_pruned_under_it(tmp_path: Path) -> None
     _, errors = process.communicate(timeout=20)
     journal.close()
 
-    assert "Traceback" not in errors
     assert process.returncode in (0, 3)
+    assert errors.count("\n") == (1 if process.returncode else 0)

@@ -160,7 +160,7 @@ class ClusterRecorder:
         return Following(resource, namespace, source, watch, since=self._now())
 
     async def _supervise(self, name: str, known: Following) -> None:
-        """Run one source; a crash of it restarts it alone. Ends where the resource is gone, until discovery finds it."""
+        """Run one source; a crash of it restarts it alone. Ends where the resource is gone, until it is found again."""
         stored = self._stored.get(name)
         position, alive_at = (stored.position, stored.alive_at) if stored else (None, None)
         while True:
@@ -219,7 +219,7 @@ class ClusterRecorder:
         ]
 
     def blind(self) -> list[str]:
-        """Why this cluster is not seen whole now; empty when it is. A kind without rights is named in the status only."""
+        """Why this cluster is not seen whole now; empty when it is. Kinds without rights stand in the status only."""
         if not self.following:
             return [f"{self.label or 'cluster'}: {self.trouble}"]
         return [

@@ -2,16 +2,13 @@
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
 
 from aiohttp import web
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 
-from pipetrail.telemetry import registry
-
-if TYPE_CHECKING:
-    from pipetrail.app.recorder import Recorder
+from pipetrail.app.metrics import registry
+from pipetrail.app.recorder import Recorder
 
 DEFAULT = "127.0.0.1:8380"
 
@@ -33,7 +30,7 @@ class Health:
         self.address = ""
         self.listening = asyncio.Event()
 
-    async def __call__(self, recorder: "Recorder") -> None:
+    async def __call__(self, recorder: Recorder) -> None:
         """Serve for a recorder. :raises OSError: when the address is taken."""
         metrics = registry(recorder)
 

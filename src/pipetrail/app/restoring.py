@@ -39,7 +39,7 @@ def decoded(version: ObjectVersion) -> wire.Kept:
 def restore_objects(
     reader: JournalReader, cluster: str, deleted_since: Micros
 ) -> dict[tuple[str, str], list[tuple[ObjectVersion, wire.Kept]]]:
-    """The latest version of each object by (apiVersion group, kind): of the living ones, and of those deleted of late."""
+    """The latest version of each object by (group, kind): of the living ones, and of those deleted since a time."""
     found: dict[tuple[str, str], list[tuple[ObjectVersion, wire.Kept]]] = {}
     for version in reader.objects(ObjectQuery(clusters=(cluster,))):
         if version.deleted_at is not None and version.deleted_at < deleted_since:

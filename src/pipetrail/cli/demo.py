@@ -94,7 +94,7 @@ def _tell(path: str, clusters: list[str]) -> None:
             click.secho(f"{cluster}: {_ABOUT.get(cluster, '')}", bold=True)
             click.echo(f"{len(found)} facts about {objects} objects; the first that look like trouble:")
             told: set[str] = set(_ORDINARY)
-            rows = []
+            rows: list[tuple[str, Cell, str, str]] = []
             for event in found:
                 if event.severity != "info" and event.reason not in told and len(rows) < _TOLD:
                     told.add(event.reason)

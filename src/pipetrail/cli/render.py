@@ -147,7 +147,7 @@ class EventTable:
         columns = [Column("TIME"), Column("")]
         columns += [Column("CLUSTER", 15, "end")] if clusters is not None else []
         columns += [Column("ORIGIN"), Column("NODE"), Column("REPORTER")] if wide else []
-        columns += [Column("OBJECT", 33, "path"), Column("REASON", 22, "end"), Column("MESSAGE", 100, "end")]
+        columns += [Column("OBJECT", 29, "path"), Column("REASON", 20, "end"), Column("MESSAGE", 100, "end")]
         self._table = Table(columns, 0 if wide else screen.width, screen.colour)
 
     def start(self) -> bytes:

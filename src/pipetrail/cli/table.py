@@ -4,6 +4,7 @@ The first block sets the widths of the columns; a later, longer cell widens its 
 the screen sets. The last column takes the rest of the line.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -11,6 +12,7 @@ import click
 import msgspec
 
 Cut = Literal["end", "middle", "path", "never"]
+_PLAIN = re.compile(r"[\x20-\u02ff\u2026\u2717\u2400-\u2421]*")  # each one column wide
 _NARROW = 100  # a narrower screen has one space between columns
 _FIRST_LEAST = 4
 _LEAST = 8  # what is left of a column that was cut
@@ -51,9 +53,9 @@ Row = Sequence[Cell | str] | Banner
 
 def cell_width(text: str) -> int:
     """How many columns of a terminal a text takes."""
-    if text.isascii():
+    if _PLAIN.fullmatch(text):
         return len(text)
-    from rich.cells import cell_len  # only where there is something that is not one column wide
+    from rich.cells import cell_len  # only where there may be something that is not one column wide
 
     return cell_len(text)
 

@@ -1,6 +1,7 @@
 """Where the API server is and how to log in, behind one small protocol."""
 
 import asyncio
+import math
 import os
 import ssl
 import sys
@@ -74,16 +75,19 @@ class KubeconfigLogin:
             *(("--context", context) if context else ()),
         ]
         self._found: Credentials | None = None
-        self._read_at = 0.0
+        self._loaded_at = self._read_at = -math.inf
         self._lock = asyncio.Lock()
 
     async def credentials(self, *, refused: bool = False) -> Credentials:
         """See :class:`Login`."""
+        asked_at = time.monotonic()
         async with self._lock:
             found = self._found
+            # All watches are refused at once: who waited here while one of them logged in again need not do it too.
+            refused = refused and self._loaded_at < asked_at
             if found is None or refused or (found.expires is not None and found.expires - 30 < time.time()):
                 found = self._found = await self._load()
-                self._read_at = 0.0
+                self._loaded_at, self._read_at = time.monotonic(), -math.inf
             if found.token_file and time.monotonic() - self._read_at > _REREAD_SECONDS:
                 found.authorization = read_token(found.token_file)
                 self._read_at = time.monotonic()

@@ -22,6 +22,12 @@ def _data(path: str | None) -> str | None:
         return file.read()
 
 
+def _entry(merged: Any, section: str, name: str, inner: str) -> tuple[dict[str, Any], str]:
+    """What a section of the merged kubeconfig says under a name, and the file that says it."""
+    found = merged.config[section].get_with_name(name, safe=True)
+    return ((found.value.get(inner) or {}), found.path or "") if found is not None else ({}, "")
+
+
 async def _load(kubeconfig: str | None, context: str | None) -> dict[str, Any]:
     from kubernetes_asyncio.client import Configuration
     from kubernetes_asyncio.config import kube_config
@@ -33,7 +39,9 @@ async def _load(kubeconfig: str | None, context: str | None) -> dict[str, Any]:
     if merged.config is None:
         raise FileNotFoundError(f"no kubeconfig at {paths}: name one with --kubeconfig or KUBECONFIG")
     names = [entry["name"] for entry in merged.config.value.get("contexts") or ()]
-    chosen = context or merged.config.value.get("current-context") or ""
+    # As kubectl does: of several files, the first that names a current context. The merger takes the last.
+    first = next(filter(None, ((file or {}).get("current-context") for file in merged.config_files.values())), "")
+    chosen = context or first
     if not chosen:
         raise LookupError(f"{paths}: no current context (it has: {', '.join(names) or 'none'}): choose with --context")
     if chosen not in names:
@@ -41,18 +49,16 @@ async def _load(kubeconfig: str | None, context: str | None) -> dict[str, Any]:
     await kube_config.load_kube_config(
         config_file=paths, context=chosen, client_configuration=found, persist_config=False
     )
-    token: str = found.api_key.get("BearerToken") or ""
-    entry = next(item for item in merged.config.value["contexts"] if item["name"] == chosen)["context"]
-    user: dict[str, Any] = next(
-        (item for item in merged.config.value.get("users") or () if item["name"] == entry.get("user")), {}
-    )
+    token: str = (found.api_key.get("BearerToken") or "").strip()
+    entry, _ = _entry(merged, "contexts", chosen, "context")
+    user, written_in = _entry(merged, "users", entry.get("user") or "", "user")
     expires = None
-    if (user.get("user") or {}).get("exec") and token.count(".") == 2:
+    if user.get("exec") and token.count(".") == 2:
         # The expiry of a token from a plug-in is not handed on; a JSON web token says it itself.
         with contextlib.suppress(ValueError, KeyError, TypeError):
             body = token.rsplit(" ", 1)[-1].split(".")[1]
             expires = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["exp"]
-    token_file = (user.get("user") or {}).get("tokenFile")
+    token_file = user.get("tokenFile")
     return {
         "context": chosen,
         "namespace": entry.get("namespace") or "default",
@@ -61,7 +67,7 @@ async def _load(kubeconfig: str | None, context: str | None) -> dict[str, Any]:
         "cert": _data(found.cert_file),
         "key": _data(found.key_file),
         "authorization": token or found.get_basic_auth_token() if (token or found.username) else "",
-        "token_file": os.path.join(os.path.dirname(paths.split(os.pathsep)[0]), token_file) if token_file else None,
+        "token_file": os.path.join(os.path.dirname(written_in), token_file) if token_file else None,
         "expires": expires,
         "insecure": not found.verify_ssl,
         "server_name": getattr(found, "tls_server_name", None) or None,

@@ -96,7 +96,7 @@ class Resolver(Protocol):
     id: str
 
     def place(self, ref: ObjectRef, objects: Mapping[str, Mapping[str, Any]]) -> Sequence[Link]:
-        """The links of that object, given the kept bodies of it and its owners by uid; empty when it is none of ours."""
+        """The links of that object, given the kept bodies of it and its owners by uid; empty when it is not ours."""
         ...
 
 

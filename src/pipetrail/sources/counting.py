@@ -8,9 +8,9 @@ every live Event are remembered, and a copy adds
 * one, when it is newer but counts less: the reporter began anew, so there was at least one more;
 * nothing, when it is the same copy or an older one, whatever it counts.
 
-The state is two generations of a dict of integers (key of the Event → time and total packed into one), because a list of
-a million Events must fit: about 110 bytes each. An Event that was not seen for one to two lifetimes is forgotten; the API
-server has forgotten it by then.
+The state is two generations of a dict of integers (key of the Event → time and total packed into one), because a list
+of a million Events must fit: about 110 bytes each. An Event that was not seen for one to two lifetimes is forgotten;
+the API server has forgotten it by then.
 """
 
 from collections.abc import Iterable

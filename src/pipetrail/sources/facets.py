@@ -1,8 +1,8 @@
 """What an object's state says, as facts that can be told apart: a container ended, a condition turned, a taint came.
 
 Many failures emit no Event at all (OOMKilled, exit codes, a TrainJob that fails); they stand in the state only. A facet
-is one such fact. Two states of an object are compared by their facets; what is new becomes a status event. The words are
-those of the failure catalogue: ``reason`` as it is known there (``OOMKilled``, ``exit:1``), ``action`` its kind
+is one such fact. Two states of an object are compared by their facets; what is new becomes a status event. The words
+are those of the failure catalogue: ``reason`` as it is known there (``OOMKilled``, ``exit:1``), ``action`` its kind
 (``terminated``, ``exitcode``, ``waiting``, ``condition``, ``status``, ``taint``).
 """
 

@@ -6,6 +6,7 @@ each file is in the order of arrival. The clock of what is played is ``arrived``
 
 import heapq
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ _kind = msgspec.json.Decoder(_Kind)
 
 
 def resource_key(api_version: str, kind: str) -> str:
-    """The key of the resource that serves a kind: ``pods``, ``jobs.batch``; by the usual plural where it is not known."""
+    """The key of the resource that serves a kind: ``pods``, ``jobs.batch``; by the usual plural if it is not known."""
     group = api_version.partition("/")[0] if "/" in api_version else ""
     if kind == "Event":
         return "events"
@@ -126,10 +127,9 @@ class Recording:
             for line in file:
                 if not line.strip():
                     continue
-                try:
+                # What can't be read is kept as a reject when its turn comes, with the time of the line before it.
+                with suppress(msgspec.DecodeError, ValueError, UnicodeDecodeError):
                     before = max(before, parse_time(_line.decode(line).arrived))
-                except (msgspec.DecodeError, ValueError, UnicodeDecodeError):
-                    pass  # kept as a reject when its turn comes, with the time of the line before it
                 yield before, number, line
 
     def _read(self, data: bytes, at: Micros, into: dict[str, Batch]) -> None:

@@ -1,7 +1,7 @@
 """Says at the end of a test run, in one list, what was left out and why; and fails where nothing may be left out.
 
-Loaded by pytest (``-p pipetrail.testing.leftout``). With ``PIPETRAIL_REQUIRE=all`` a test that is skipped because a part of
-the required set is missing is a failure.
+Loaded by pytest (``-p pipetrail.testing.leftout``). With ``PIPETRAIL_REQUIRE=all`` a test that is skipped because a
+part of the required set is missing is a failure.
 """
 
 import os

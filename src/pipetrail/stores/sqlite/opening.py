@@ -18,7 +18,7 @@ from pipetrail.stores.sqlite.errors import (
 from pipetrail.stores.sqlite.schema import APPLICATION_ID, VERSION, migrate
 
 _NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "fuse.sshfs", "fuse.glusterfs", "lustre", "beegfs")
-_CACHE_KIB = 16_384
+_CACHE_KIB = 8_192
 _CHECKPOINT_PAGES = 4_000
 
 
@@ -81,7 +81,7 @@ def _check(db: apsw.Connection, path: str) -> int:
         raise CorruptJournal(f"{path}: it is an SQLite file, but no pipetrail journal; name another with --journal")
     if version > VERSION:
         raise NewerJournal(
-            f"{path}: it was made by a newer pipetrail (its schema is {version}, this one knows {VERSION}); upgrade pipetrail"
+            f"{path}: it was made by a newer pipetrail (schema {version}, this one knows {VERSION}); upgrade pipetrail"
         )
     return version
 

@@ -64,11 +64,7 @@ class JournalReader:
                     for row in self._slices(segment, query, "seq"):
                         yield self._event(segment, row)
             else:
-                parts = [
-                    ((row[1], row[0], segment, row) for row in self._slices(segment, query, "at"))
-                    for segment in segments
-                ]
-                for _, _, segment, row in heapq.merge(*parts):
+                for _, _, segment, row in heapq.merge(*(self._by_time(segment, query) for segment in segments)):
                     yield self._event(segment, row)
 
     def event(self, id_: str) -> Event | None:
@@ -117,6 +113,11 @@ class JournalReader:
             if number >= query.newest:
                 return
             yield self._event(segment, row)
+
+    def _by_time(self, segment: int, query: Query) -> Iterator[tuple[int, int, int, Row]]:
+        """The rows of one segment by time, each with what it is merged by and its segment."""
+        for row in self._slices(segment, query, "at"):
+            yield row[1], row[0], segment, row
 
     def _slices(self, segment: int, query: Query, order: str) -> Iterator[Row]:
         """The rows of one segment in order. No statement is open while the reader works on what it gave."""
@@ -176,8 +177,8 @@ class JournalReader:
         return found
 
     def _event(self, segment: int, row: Row) -> Event:
-        (seq, at, observed_at, number, origin, severity, type_, count, cluster, about, reason, _, action, reporter, node,
-         related, source_name, source_uid, total, marks, estimated, message) = row  # fmt: skip
+        (seq, at, observed_at, number, origin, severity, type_, count, cluster, about, reason, _, action, reporter,
+         node, related, source_name, source_uid, total, marks, estimated, message) = row  # fmt: skip
         text = self._text
         ref = self._ref(segment, about)
         known = rows.ORIGINS[origin]
@@ -279,7 +280,7 @@ class JournalReader:
         return [gap for gap in found if cluster in (None, gap.cluster)]
 
     def totals(self, cluster: str, since: Micros) -> Iterator[tuple[str, int, Micros]]:
-        """Each sight of a Kubernetes Event since then: its uid, or ``namespace/name`` where it has none; total; time."""
+        """Each sight of a Kubernetes Event since then: its uid, or ``namespace/name`` without one; total; time."""
         with explained(self.path):
             number = self.db.execute("SELECT id FROM strings WHERE text = ?", (cluster,)).get
             if number is None:

@@ -101,7 +101,7 @@ def _drop_versions(journal: Journal, done: Pruned) -> bool:
     """Drop some versions and tombstones that are older than the oldest event, but for each living object's last one."""
     db = journal.db
     until = db.execute("SELECT value FROM meta WHERE key = 'pruned_seq'").get
-    if until is None:
+    if until is None or until == db.execute("SELECT value FROM meta WHERE key = 'versions_pruned_seq'").get:
         return False
     with explained(journal.path), db:
         # An object's state when history begins is still needed: its newest version before that stays.
@@ -114,11 +114,14 @@ def _drop_versions(journal: Journal, done: Pruned) -> bool:
         )
         versions = db.changes()
         db.execute(
-            "DELETE FROM objects WHERE id IN (SELECT id FROM objects WHERE deleted_at IS NOT NULL AND last_version <= ?1"
-            " AND NOT EXISTS (SELECT 1 FROM versions WHERE object = objects.id) LIMIT ?2)",
+            "DELETE FROM objects WHERE id IN (SELECT id FROM objects WHERE deleted_at IS NOT NULL"
+            " AND last_version <= ?1 AND NOT EXISTS (SELECT 1 FROM versions WHERE object = objects.id) LIMIT ?2)",
             (until, _STEP),
         )
         objects = db.changes()
+        if not versions and not objects:
+            # Nothing more to find up to here; looking again each few seconds would cost as much as there is history.
+            db.execute("INSERT OR REPLACE INTO meta VALUES('versions_pruned_seq', ?)", (until,))
     done.versions += versions
     done.objects += objects
     return versions + objects > 0

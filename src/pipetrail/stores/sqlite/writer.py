@@ -1,8 +1,8 @@
 """The one writer: takes batches from a bounded queue and commits them in groups, in a thread of its own.
 
 A commit covers up to 1,000 events, or what came in 200 ms. When a commit fails, its batches are tried again before any
-other: nothing is lost as long as the process lives, and what it has not committed it has not moved past. While the queue
-is full, :meth:`Writer.put` waits, and so do the sources.
+other: nothing is lost as long as the process lives, and what it has not committed it has not moved past. While the
+queue is full, :meth:`Writer.put` waits, and so do the sources.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 COMMIT_EVENTS = 1_000
 COMMIT_SECONDS = 0.2
-QUEUE_EVENTS = 20_000
+QUEUE_EVENTS = 4_000
 _PRUNE_SECONDS = 5.0
 _RETRY_SECONDS = (0.2, 5.0)
 
