@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from tests.cli.conftest import Run
 from tests.cli.test_cli_events import many
 
 PROGRAM = str(Path(sys.executable).with_name("pipetrail"))
@@ -52,18 +51,16 @@ def test_colours_are_shown_and_no_color_takes_them_away(night_journal: str) -> N
     assert "\x1b" not in on_terminal("status", "--journal", night_journal, TERM="dumb")
 
 
-def test_columns_sets_the_width_where_there_is_no_terminal(
-    run: Run, night_journal: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_columns_sets_the_width_where_there_is_no_terminal(night_journal: str) -> None:
     command = [PROGRAM, "events", "--journal", night_journal, "--reason", "FailedScheduling"]
 
-    whole = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    cut = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "70"}
-    ).stdout
+    def shown(**environment: str) -> str:
+        # The environment is given in whole: pytest's readline puts COLUMNS into the one that children inherit.
+        env = {**os.environ, **environment}
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout
 
-    assert "…" not in whole
-    assert max(len(line) for line in cut.splitlines()) == 70
+    assert "…" not in shown()
+    assert max(len(line) for line in shown(COLUMNS="70").splitlines()) == 70
 
 
 def test_long_work_shows_how_far_it_is(tmp_path: Path) -> None:

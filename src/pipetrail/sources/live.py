@@ -19,10 +19,10 @@ _REJECT_BYTES = 4096
 _ALIVE_EVERY = 5_000_000  # µs between two notes that a quiet source is alive
 
 Signals = Callable[[str | None, Micros | None], AsyncIterator[Signal]]
-Vanished = Callable[[Micros], Awaitable[set[str]]]
+Vanished = Callable[[Micros], Awaitable[set[str] | None]]
 
 
-async def _none_vanished(_: Micros) -> set[str]:
+async def _none_vanished(_: Micros) -> set[str] | None:
     return set()
 
 
@@ -31,7 +31,7 @@ class LiveSource:
 
     :param reader: the state of the Events, or of the objects of this resource.
     :param now: the wall clock, in microseconds.
-    :param vanished: for Events, the uids of the namespaces that were deleted since a time.
+    :param vanished: for Events, the uids of the namespaces that were deleted since a time; None: not known.
     """
 
     def __init__(
@@ -68,6 +68,10 @@ class LiveSource:
             if batch is not None:
                 yield batch
 
+    def broken(self, reason: str) -> Batch:
+        """What to store when an error has ended :meth:`batches`: that nothing is seen until it is begun anew."""
+        return self._made(self._now(), Changes(), [], None, "blind", reason)
+
     async def _batch(self, signal: Signal) -> Batch | None:
         now = self._now()
         match signal:
@@ -94,6 +98,9 @@ class LiveSource:
         return into, rejects
 
     def _read(self, type_: str, item: Any, now: Micros, into: Changes) -> None:
+        meta = item.metadata
+        if not meta.uid and not (meta.name and isinstance(self.reader, EventReader)):
+            raise ValueError("it has no uid")
         if isinstance(self.reader, EventReader):
             if type_ == "DELETED":
                 self.reader.deleted(item, now)
@@ -116,7 +123,8 @@ class LiveSource:
                 self._read("ADDED", item, now, into)
             except Exception as error:
                 rejects.append(self._odd(item, error, now))
-            self._present.add(item.metadata.uid)
+        if isinstance(self.reader, ObjectReader):  # of a million Events this would be half of the memory
+            self._present.update(item.metadata.uid for item in page.items)
         if not page.last:
             return self._made(now, into, rejects, None, "listing")
         if isinstance(self.reader, ObjectReader) and page.whole:
@@ -182,7 +190,11 @@ class LiveSource:
         )
 
     def _odd(self, item: Any, error: Exception, now: Micros) -> Reject:
-        return self._reject(Broken(f"{type(error).__name__}: {error}"[:256], msgspec.json.encode(item)), now)
+        try:
+            raw = msgspec.json.encode(item)
+        except Exception:  # what could not be read may not be written either: nested too deep, a number too large
+            raw = b""
+        return self._reject(Broken(f"{type(error).__name__}: {error}"[:256], raw), now)
 
     def _reject(self, broken: Broken, now: Micros) -> Reject:
         text = broken.raw[:_REJECT_BYTES].decode("utf-8", "replace")

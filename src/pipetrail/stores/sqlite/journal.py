@@ -4,7 +4,8 @@ Everything recorded takes its ``seq`` here. A transaction that fails leaves noth
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
@@ -15,9 +16,9 @@ from pipetrail.stores.sqlite import rows, schema
 from pipetrail.stores.sqlite.bodies import Bodies
 from pipetrail.stores.sqlite.errors import explained
 from pipetrail.stores.sqlite.interning import Interned
-from pipetrail.stores.sqlite.opening import open_for_writing
+from pipetrail.stores.sqlite.opening import open_for_writing, reserve
 
-SEGMENT_EVENTS = 500_000
+SEGMENT_EVENTS = 250_000  # closing one takes half a second, which no event should wait longer
 _REFS, _MESSAGES = 40_000, 20_000  # in memory, in each of two generations
 _REJECTS = 1_000  # kept for inspection
 _EVENT_SLOTS = rows.EVENT_COLUMNS.count(",") + 1
@@ -48,10 +49,16 @@ class Journal:
         self._full_text = full_text
         self._segment_events = segment_events
         self.db, self._lock = open_for_writing(path)
-        self._load()
+        try:
+            with explained(path):
+                self._load()
+        except BaseException:
+            self.close()
+            raise
 
     def _load(self) -> None:
         """Take up what the file holds; also after a failed transaction."""
+        self._loaded = False
         self.bodies = Bodies(self.db)
         ids = count(self._one("SELECT coalesce(max(id), 0) + 1 FROM strings"))
         self._strings: Interned[str] = Interned(1 << 62, lambda number, text: (number, text), ids)
@@ -62,6 +69,7 @@ class Journal:
             "SELECT coalesce(max(events), 0) FROM segments WHERE id = ?", (self.segment,)
         )
         self._begin_interning()
+        self._loaded = True
 
     def _one(self, sql: str, bindings: Row = ()) -> Any:
         return self.db.execute(sql, bindings).get
@@ -91,23 +99,31 @@ class Journal:
 
         :raises JournalError: when nothing was kept (a full disk, a failing one); the same batches may be sent again.
         """
-        try:
-            with explained(self.path):
+        if self.segment_events >= self._segment_events:
+            self.seal()  # first: after the transaction its failure would look like that of the transaction
+        with self._transaction():
+            self._append(batches)
+            self.db.execute("UPDATE meta SET value = ? WHERE key = 'next_seq'", (self.next_seq,))
+        return self.next_seq - 1
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with explained(self.path):
+            if not self._loaded:
+                self._load()
+            try:
                 self.db.execute("BEGIN IMMEDIATE")
                 try:
-                    self._append(batches)
-                    self.db.execute("UPDATE meta SET value = ? WHERE key = 'next_seq'", (self.next_seq,))
+                    yield
+                    reserve(self.db, self.path)
                     self.db.execute("COMMIT")
                 except BaseException:
                     if self.db.in_transaction:
                         self.db.execute("ROLLBACK")
                     raise
-        except BaseException:
-            self._load()
-            raise
-        if self.segment_events >= self._segment_events:
-            self.seal()
-        return self.next_seq - 1
+            except BaseException:
+                self._load()
+                raise
 
     def _append(self, batches: Sequence[Batch]) -> None:
         self.bodies.learn()
@@ -153,7 +169,7 @@ class Journal:
                     origin[event.origin],
                     severity[event.severity],
                     type_number,
-                    event.count,
+                    min(event.count, rows.INT64),
                     cluster,
                     refs[about],
                     text[event.reason],
@@ -164,7 +180,7 @@ class Journal:
                     None if event.related is None else refs[event.related],
                     None if source is None or source.kind != "Event" else rows.pack_name(source.name, about.name),
                     None if source is None else rows.pack_uid(source.uid),
-                    None if source is None else source.total,
+                    None if source is None else min(source.total, rows.INT64),
                     msgspec.json.encode(event.marks).decode() if event.marks else None,
                     1 if event.at_estimated else None,
                 )
@@ -213,7 +229,12 @@ class Journal:
         self.segment_events += len(found)
 
     def _begin_segment(self) -> None:
-        number = self._one("SELECT coalesce(max(id), 0) + 1 FROM segments")
+        # Never the number of a segment that was dropped: readers remember what they read under it.
+        number = 1 + self._one(
+            "SELECT max(coalesce(max(id), 0), (SELECT coalesce(max(value), 0) FROM meta WHERE key = ?)) FROM segments",
+            (schema.LAST_SEGMENT,),
+        )
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (schema.LAST_SEGMENT, number))
         schema.create_segment(self.db, number, self._full_text)
         self.db.execute(
             "INSERT INTO segments VALUES(?, ?, ?, 0, ?, 0, ?, 0, 0)",
@@ -227,6 +248,7 @@ class Journal:
         if self.segment:
             with explained(self.path), self.db:
                 schema.seal_segment(self.db, self.segment)
+                reserve(self.db, self.path)
             self.segment = self.segment_events = 0
 
     def _keep_strings(self) -> None:
@@ -318,7 +340,7 @@ class Journal:
 
     def name_cluster(self, cluster: str, label: str, event_ttl: Micros | None) -> None:
         """Remember what people call a cluster (its context or server), and how long it keeps Events."""
-        with explained(self.path), self.db:
+        with self._transaction():
             number = self._strings[cluster]
             self._keep_strings()
             self.db.execute(
