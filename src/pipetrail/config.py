@@ -65,8 +65,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What is kept, and for how long."""
     event_ttl: str = "1h"
     """How long the clusters keep Events (--event-ttl of their API servers): a longer blind time may have lost some."""
-    listen: str = "127.0.0.1:8380"
-    """Where /livez, /readyz and /metrics are served. Inside a pod all interfaces are the default. Empty: nowhere."""
+    listen: str | None = None
+    """Where /livez, /readyz and /metrics are served: by default 127.0.0.1:8380, in a pod 0.0.0.0:8380. Empty: no."""
     full_text: bool = True
     """Whether messages are indexed for search."""
     resolvers: list[dict[str, Any]] = []
@@ -104,6 +104,17 @@ def parse_retention_age(text: str) -> Micros | None:
     return age or None
 
 
+def parse_address(text: str) -> tuple[str, int]:
+    """Host and port of ``host:port``; an IPv6 address stands in brackets.
+
+    :raises ValueError: when it is none.
+    """
+    host, _, port = text.rpartition(":")
+    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{text!r} is no address: write 127.0.0.1:8380")
+    return host.strip("[]"), int(port)
+
+
 def load(path: str | None) -> Config:
     """The configuration in a file, or the defaults where none is named.
 
@@ -130,9 +141,9 @@ def load(path: str | None) -> Config:
         return Config()
     if not isinstance(found, dict):
         raise ConfigError([f"{path}:1: a mapping is expected, such as `journal: /var/lib/pipetrail/journal.db`"])
-    errors = [f"{path}:{_line_of(tree, where)}: {what}" for where, what in _mistakes(found)]
+    errors = sorted((_line_of(tree, where), what) for where, what in _mistakes(found))
     if errors:
-        raise ConfigError(errors)
+        raise ConfigError([f"{path}:{line}: {what}" for line, what in errors])
     return msgspec.convert(found, Config)
 
 
@@ -162,8 +173,11 @@ def _mistakes(found: dict[Any, Any]) -> Iterator[tuple[list[Any], str]]:
                 yield ["retention", key], f"retention.{key}: {error}"
     if isinstance(ttl := found.get("event_ttl"), str) and parse_age(ttl) is None:
         yield ["event_ttl"], f"event_ttl: {ttl!r} is no length of time: write 1h or 90m"
-    if isinstance(listen := found.get("listen"), str) and listen and not listen.rpartition(":")[2].isdigit():
-        yield ["listen"], f"listen: {listen!r} has no port: write 127.0.0.1:8380"
+    if isinstance(listen := found.get("listen"), str) and listen:
+        try:
+            parse_address(listen)
+        except ValueError as error:
+            yield ["listen"], f"listen: {error}"
 
 
 def _section(where: list[Any], value: Any, kind: type[msgspec.Struct]) -> Iterator[tuple[list[Any], str]]:

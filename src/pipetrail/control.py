@@ -66,12 +66,22 @@ def ask(journal: str, request: Request, seconds: float = 3600.0) -> Request | No
 async def answering(journal: str, handlers: dict[str, Handler]) -> AsyncIterator[None]:
     """Answer requests while the block runs. ``handlers`` has one for each word under ``do``."""
 
+    open_lines: set[asyncio.StreamWriter] = set()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, ValueError, asyncio.IncompleteReadError):
-            data = await reader.readuntil(b"\n")
-            writer.write(json.dumps(await _answer(data, handlers)).encode() + b"\n")
-            await writer.drain()
-        writer.close()
+        open_lines.add(writer)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                try:
+                    data = await reader.readuntil(b"\n")
+                    answer = await _answer(data, handlers)
+                except asyncio.LimitOverrunError:
+                    answer = {"ok": False, "error": f"the request is longer than {_MOST} bytes"}
+                writer.write(json.dumps(answer).encode() + b"\n")
+                await writer.drain()
+        finally:
+            open_lines.discard(writer)
+            writer.close()
 
     path = socket_path(journal)
     with contextlib.suppress(FileNotFoundError):
@@ -86,6 +96,8 @@ async def answering(journal: str, handlers: dict[str, Handler]) -> AsyncIterator
         yield
     finally:
         server.close()
+        for line in open_lines:
+            line.close()  # a client that says nothing must not hold up the end
         await server.wait_closed()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)

@@ -72,4 +72,4 @@ class Capturing:
                 self.trouble[name] = signal.reason
             else:
                 self.trouble.pop(name, None)
-                self.capture.take(resource, signal)
+                self.capture.take(resource, signal, namespace)

@@ -14,6 +14,7 @@ from pipetrail.kube.kinds import CORE, EVENTS, Resource
 from pipetrail.kube.login import Login, LoginError
 from pipetrail.kube.watch import DEFAULT_TIMING, Timing, Watch
 from pipetrail.model import Batch, Micros, ObjectVersion, SourceState
+from pipetrail.model.times import micros
 from pipetrail.sources.counting import Counts
 from pipetrail.sources.events import EventReader
 from pipetrail.sources.live import LiveSource
@@ -23,6 +24,7 @@ from pipetrail.stores.sqlite import JournalReader, Writer
 _log = logging.getLogger(__name__)
 
 DISCOVERY_SECONDS = 60.0
+_DISCOVERY_RETRY_SECONDS = 10.0
 _NAMESPACES = next(resource for resource in CORE if resource.plural == "namespaces")
 
 
@@ -46,6 +48,7 @@ class Following(msgspec.Struct):
     state: str = "listing"
     reason: str = "not listed yet"
     since: Micros = 0
+    missing_rights: tuple[str, ...] = ()
     task: asyncio.Task[None] | None = None
 
 
@@ -82,8 +85,9 @@ class ClusterRecorder:
             await self._identify(api)
             await asyncio.to_thread(self._restore)
             while True:
-                await self._discover(api, tasks)
-                await asyncio.sleep(self._options.discovery_seconds)
+                found_all = await self._discover(api, tasks)
+                longest = self._options.discovery_seconds
+                await asyncio.sleep(longest if found_all else min(longest, _DISCOVERY_RETRY_SECONDS))
 
     async def _identify(self, api: Api) -> None:
         wait = 0.5
@@ -118,14 +122,23 @@ class ClusterRecorder:
             self._known = restore_objects(reader, self.id, self._now() - 2 * self._options.event_ttl)
             self._stored = {state.resource: state for state in reader.sources() if state.cluster == self.id}
 
-    async def _discover(self, api: Api, tasks: asyncio.TaskGroup) -> None:
+    async def _discover(self, api: Api, tasks: asyncio.TaskGroup) -> bool:
+        """Follow what is served now and not followed yet. False where not all of it could be found out."""
+        unclear: list[str] = []
         try:
-            served, unclear = await discovery.discover(api)
-            self.trouble = "; ".join(unclear)
+            try:
+                served, unclear = await discovery.discover(api)
+            except errors.Unauthorized:
+                await api.refresh()
+                served, unclear = await discovery.discover(api)
         except errors.ApiError as error:
             # Discovery may be forbidden or out of order, the core kinds may work all the same.
             served = list(CORE)
-            self.trouble = f"discovery: {error}"
+            if isinstance(error, errors.Forbidden):
+                _log.warning("Discovery is forbidden.", extra={"cluster": self.label, "reason": str(error)})
+            else:
+                unclear = [f"discovery: {error}"]
+        self.trouble = "; ".join(unclear)
         for resource in served:
             namespaces = self._options.namespaces
             if namespaces and not resource.namespaced:
@@ -135,14 +148,17 @@ class ClusterRecorder:
                 known = self.following.get(name)
                 if known is not None and known.task is not None and not known.task.done():
                     continue
-                if known is None:
-                    known = self.following[name] = self._follow(api, resource, namespace)
+                if known is None or known.resource != resource:  # it may have come back in another version
+                    known = self.following[name] = self._follow(api, resource, namespace, known)
                 known.task = tasks.create_task(self._supervise(name, known), name=f"{self.label} {name}")
+        return not unclear
 
-    def _follow(self, api: Api, resource: Resource, namespace: str) -> Following:
+    def _follow(self, api: Api, resource: Resource, namespace: str, before: Following | None) -> Following:
         watch = Watch(api, resource, namespace=namespace, now=self._now, timing=self._options.timing)
         reader: EventReader | ObjectReader
-        if resource is EVENTS:
+        if before is not None:
+            reader = before.source.reader
+        elif resource is EVENTS:
             assert self._events is not None  # noqa: S101 (restored before anything is followed)
             reader = self._events
         else:
@@ -176,13 +192,16 @@ class ClusterRecorder:
                 return
             except Exception:
                 _log.exception("A source failed; it is started again.", extra={"cluster": self.label, "source": name})
-                known.state, known.reason = "blind", "an internal error; see the log"
+                batch = known.source.broken("an internal error; see the log")
+                if batch.state is not None:
+                    self._turn(known, batch.state)
+                await self._writer.put(batch)
                 await asyncio.sleep(5.0)
 
     def _turn(self, known: Following, state: SourceState) -> None:
-        if state.state == known.state and state.reason == known.reason:
-            return
-        if state.state in ("blind", "forbidden", "absent"):
+        if state.state == known.state:
+            pass  # at most another reason for the same: it goes to the status, the log has said it
+        elif state.state in ("blind", "forbidden", "absent"):
             _log.warning(
                 "A source is blind.", extra={"cluster": self.label, "source": state.resource, "reason": state.reason}
             )
@@ -190,20 +209,24 @@ class ClusterRecorder:
             _log.info("A source sees again.", extra={"cluster": self.label, "source": state.resource})
         if (state.state == "watching") != (known.state == "watching"):
             known.since = self._now()
-        known.state, known.reason = state.state, state.reason
+        known.state, known.reason, known.missing_rights = state.state, state.reason, state.missing_rights
 
-    async def _vanished(self, api: Api, since: Micros) -> set[str]:
-        """The uids of the namespaces that lived at a time and are gone now. Their Events went with them."""
+    async def _vanished(self, api: Api, since: Micros) -> set[str] | None:
+        """The uids of the namespaces that lived at a time and are gone now, or going: their Events go with them.
+
+        None where that can't be known. With namespaced rights it need not be: these rights go with the namespace.
+        """
         namespaces = self.following.get(_NAMESPACES.key)
         if namespaces is None or not isinstance(namespaces.source.reader, ObjectReader):
             return set()
         known = namespaces.source.reader.alive_at(since)
         try:
-            page = await api.get(_NAMESPACES.path(), accept=_NAMESPACES.accept)
+            found = await api.read(_NAMESPACES.path(), _NamespaceList, accept=_NAMESPACES.accept)
         except errors.ApiError:
-            return set()
-        found = msgspec.json.decode(page, type=_NamespaceList)
-        return known - {item.metadata.uid for item in found.items}
+            return None
+        if not known:
+            return None  # every cluster has namespaces: these were never seen
+        return known - {item.metadata.uid for item in found.items if not _is_going(item.metadata, since)}
 
     def last_batches(self) -> list[Batch]:
         """What is stored when recording stops: that it did."""
@@ -212,7 +235,7 @@ class ClusterRecorder:
                 cluster=self.id,
                 resource=name,
                 alive_at=known.watch.alive_at if known.state == "watching" else None,
-                state=SourceState(cluster=self.id, resource=name, state="stopped", missing_rights=()),
+                state=SourceState(cluster=self.id, resource=name, state="stopped", missing_rights=known.missing_rights),
             )
             for name, known in self.following.items()
             if known.state != "absent"
@@ -222,8 +245,9 @@ class ClusterRecorder:
         """Why this cluster is not seen whole now; empty when it is. Kinds without rights stand in the status only."""
         if not self.following:
             return [f"{self.label or 'cluster'}: {self.trouble}"]
-        return [
-            f"{self.label}: {name}: {known.reason or known.state}"
+        trouble = [f"{self.label}: {self.trouble}"] if self.trouble else []
+        return trouble + [
+            f"{self.label}: {name}: {_public(known)}"
             for name, known in self.following.items()
             if known.state in ("listing", "blind") or (known.state == "forbidden" and known.resource is EVENTS)
         ]
@@ -231,6 +255,16 @@ class ClusterRecorder:
 
 class _Item(wire.Wire):
     metadata: wire.Meta = msgspec.field(default_factory=wire.Meta)
+
+
+def _public(known: Following) -> str:
+    """Why a source is blind, without the server's words on who may not do what: those name accounts."""
+    return "no right to list and watch" if known.state == "forbidden" else known.reason or known.state
+
+
+def _is_going(meta: wire.Meta, since: Micros) -> bool:
+    """Whether the deletion of a namespace was asked for after a time."""
+    return meta.deletion_timestamp is not None and micros(meta.deletion_timestamp) >= since
 
 
 class _NamespaceList(wire.Wire):

@@ -9,13 +9,12 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 
 from pipetrail.app.metrics import registry
 from pipetrail.app.recorder import Recorder
-
-DEFAULT = "127.0.0.1:8380"
+from pipetrail.config import parse_address
 
 
 def default_listen() -> str:
     """Loopback; inside a pod all interfaces, since the kubelet and Prometheus come from outside."""
-    return "0.0.0.0:8380" if os.environ.get("KUBERNETES_SERVICE_HOST") else DEFAULT
+    return "0.0.0.0:8380" if os.environ.get("KUBERNETES_SERVICE_HOST") else "127.0.0.1:8380"
 
 
 class Health:
@@ -25,8 +24,7 @@ class Health:
     """
 
     def __init__(self, listen: str) -> None:
-        host, _, port = listen.rpartition(":")
-        self._host, self._port = host.strip("[]") or "127.0.0.1", int(port)
+        self._host, self._port = parse_address(listen)
         self.address = ""
         self.listening = asyncio.Event()
 

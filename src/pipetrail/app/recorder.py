@@ -75,10 +75,8 @@ class Recorder:
                 for cluster in self.clusters:
                     tasks.create_task(cluster.run(), name=f"cluster {cluster.label}")
         finally:
-            for cluster in self.clusters:
-                for batch in cluster.last_batches():
-                    await self.writer.put(batch)
-            stored = await self.writer.stop(STOP_SECONDS)
+            last = [batch for cluster in self.clusters for batch in cluster.last_batches()]
+            stored = await self.writer.stop(STOP_SECONDS, last)
             if not stored:
                 _log.error("Stopped before all was stored; it will be read again from the last position.")
         return stored

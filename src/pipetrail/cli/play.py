@@ -61,8 +61,9 @@ def play(
         raise SystemExit(130) from None
     if not quiet:
         frames = sum(one.new_frames for one in done)
+        recordings_word = "recording" if len(done) == 1 else "recordings"
         with contextlib.suppress(BrokenPipeError):
-            click.echo(f"Played {frames:,} frames of {len(done)} recordings into {options.journal}")
+            click.echo(f"Played {frames:,} frames of {len(done)} {recordings_word} into {options.journal}")
 
 
 def _fail(code: int, text: str) -> int:

@@ -7,7 +7,7 @@ import time
 
 import click
 
-from pipetrail.config import Config, ConfigError, default_journal, load, parse_retention_age, parse_size
+from pipetrail.config import Config, ConfigError, default_journal, load, parse_address, parse_retention_age, parse_size
 from pipetrail.model.times import parse_age
 
 
@@ -46,7 +46,7 @@ def record(
     is under way and ends.
     """
     from pipetrail.app.cluster import ClusterOptions
-    from pipetrail.app.health import DEFAULT, default_listen
+    from pipetrail.app.health import default_listen
     from pipetrail.app.recorder import RecorderOptions
     from pipetrail.kube.login import InClusterLogin, KubeconfigLogin, Login
     from pipetrail.stores.sqlite import Retention
@@ -82,7 +82,12 @@ def record(
         retention=Retention(size=size, age=age),
         full_text=settings.full_text if full_text is None else full_text,
     )
-    where = listen if listen is not None else (settings.listen if settings.listen != DEFAULT else default_listen())
+    where = next(address for address in (listen, settings.listen, default_listen()) if address is not None)
+    try:
+        if where:
+            parse_address(where)
+    except ValueError as error:
+        raise SystemExit(_usage(f"--listen: {error}")) from error
     raise SystemExit(asyncio.run(_record(options, clusters, where, terminal)))
 
 

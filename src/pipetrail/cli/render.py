@@ -159,7 +159,7 @@ class EventTable:
         return self._table.lines([self._row(event) for event in events]).encode()
 
     def _row(self, event: Event) -> Row:
-        if event.origin == "gap":
+        if event.origin == "gap" and event.reason != "FirstStart":  # every record has a beginning, for each kind
             return self._gap(event)
         colour = _COLOURS[event.severity]
         message = clean(event.message) or clean(event.action)

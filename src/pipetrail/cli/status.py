@@ -18,6 +18,7 @@ from pipetrail.stores.sqlite.summary import Prune, Summary
 _COLOURS = {"watching": "green", "blind": "red", "forbidden": "yellow", "listing": "cyan"}
 _GAPS_SHOWN = 20
 _PRUNES_SHOWN = 5
+_LATE_SECONDS = 300  # a quiet watch is confirmed when it ends, each few minutes
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +138,7 @@ def _cluster(
     for source in sources:
         count = sum((gap.cluster, gap.resource) == (cluster, source.resource) for gap in report.gaps)
         lag = lag_of(source, now) if source.state != "played" else None
-        late = lag is not None and lag > 60
+        late = lag is not None and lag > _LATE_SECONDS
         rows.append(
             [
                 clean(source.resource),

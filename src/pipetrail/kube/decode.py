@@ -15,7 +15,8 @@ from pipetrail.kube import wire
 
 T = TypeVar("T", bound=wire.Wire)
 
-_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# ValueError: what tolerant parsing does not take either, and integers of more than 4,300 digits.
+_ERRORS = (msgspec.DecodeError, ValueError, OverflowError, RecursionError)
 
 
 class Broken(msgspec.Struct, frozen=True):
@@ -67,7 +68,7 @@ class Decoder:
     def _mended(self, line: bytes) -> wire.Frame[Any] | Broken:
         try:
             found = tolerant_json(line)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             return Broken(str(error)[:256], line)
         if not isinstance(found, dict) or not isinstance(found.get("type"), str):
             return Broken("no watch frame: it has no type", line)
@@ -93,11 +94,14 @@ class Decoder:
 
 
 def tolerant_json(data: bytes) -> Any:
-    """JSON as Python's own parser takes it: raw control characters and lone surrogates pass, the latter as U+FFFD.
+    """JSON as Python's own parser takes it: raw control characters and lone surrogates pass, the latter as a "?".
 
-    :raises ValueError: when it is no JSON.
+    :raises ValueError: when it is no JSON, or nested too deeply.
     """
-    return _whole(json.loads(data.decode("utf-8", "replace"), strict=False))
+    try:
+        return _whole(json.loads(data.decode("utf-8", "replace"), strict=False))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _whole(value: Any) -> Any:
@@ -120,7 +124,7 @@ def lenient(found: dict[str, Any], kind: type[T]) -> T:
         value = found[field.encode_name]
         try:
             values[field.name] = msgspec.convert(value, field.type, strict=False)
-        except (msgspec.ValidationError, RecursionError):
+        except _ERRORS:
             if (mended := _nested(value, field.type)) is not None:
                 values[field.name] = mended
     return kind(**values)
@@ -144,7 +148,7 @@ def fit(found: Any, kind: type[T]) -> T:
     """Decoded JSON as an object of the wire shape: strictly if it fits, else field by field."""
     try:
         return msgspec.convert(found, kind)
-    except msgspec.ValidationError:
+    except _ERRORS:
         return lenient(found, kind) if isinstance(found, dict) else kind()
 
 

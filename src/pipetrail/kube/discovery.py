@@ -33,10 +33,6 @@ class _Resources(Wire):
     resources: list[_Served] = msgspec.field(default_factory=list)
 
 
-_groups = msgspec.json.Decoder(_Groups)
-_resources = msgspec.json.Decoder(_Resources)
-
-
 async def discover(api: Api) -> tuple[list[Resource], list[str]]:
     """The recorded resources that this cluster serves now, and what of it could not be asked.
 
@@ -45,7 +41,7 @@ async def discover(api: Api) -> tuple[list[Resource], list[str]]:
 
     :raises ApiError: when the groups can't be listed at all.
     """
-    found = _groups.decode(await api.get("/apis"))
+    found = await api.read("/apis", _Groups)
     served: list[Resource] = list(CORE)
     unclear: list[str] = []
     for group in found.groups:
@@ -55,7 +51,7 @@ async def discover(api: Api) -> tuple[list[Resource], list[str]]:
             if not wanted:
                 break
             try:
-                answer = _resources.decode(await api.get(f"/apis/{group.name}/{version}"))
+                answer = await api.read(f"/apis/{group.name}/{version}", _Resources)
             except errors.Absent:
                 continue  # gone between the two requests
             except errors.ApiError as error:
@@ -90,7 +86,7 @@ async def cluster_uid(api: Api) -> str | None:
     :raises ApiError: when the server can't be reached or the login is refused.
     """
     try:
-        answer = await api.get("/api/v1/namespaces/kube-system")
+        answer = await api.read("/api/v1/namespaces/kube-system", _Named)
     except (errors.Forbidden, errors.Absent):
         return None
-    return msgspec.json.decode(answer, type=_Named).metadata.uid or None
+    return answer.metadata.uid or None

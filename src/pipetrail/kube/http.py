@@ -4,12 +4,15 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import aiohttp
 import msgspec
 
 from pipetrail.kube import errors, wire
 from pipetrail.kube.login import Credentials, Login, tls
+
+T = TypeVar("T")
 
 REQUEST_SECONDS = 60.0
 _CONNECT_SECONDS = 10.0
@@ -111,6 +114,14 @@ class Api:
         async with self.open(path, params, accept=accept, seconds=REQUEST_SECONDS) as reply:
             return await reply.read()
 
+    async def read(self, path: str, kind: type[T], *, accept: str = "application/json") -> T:
+        """The body of a GET as an object. :raises ApiError: as :meth:`open`, and where the body is no such object."""
+        body = await self.get(path, accept=accept)
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise errors.Unavailable(f"{path}: the answer is not what was asked for: {error}") from error
+
     def _context(self, found: Credentials) -> ssl.SSLContext | bool:
         key = (found.server, found.ca, found.cert, found.key, str(found.insecure))
         if self._tls is None or self._tls[0] != key:
@@ -122,6 +133,6 @@ async def _error(reply: aiohttp.ClientResponse) -> errors.ApiError:
     body = (await reply.content.read(65536))[:65536]
     try:
         status = _status.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         status = wire.Status(message=body[:200].decode("utf-8", "replace").strip(), code=reply.status)
     return errors.from_status(status, reply.status, reply.headers.get("Retry-After", ""))

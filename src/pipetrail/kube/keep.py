@@ -9,8 +9,12 @@ from typing import Any
 import msgspec
 
 from pipetrail.kube import wire
+from pipetrail.kube.decode import tolerant_json
+from pipetrail.kube.redaction import REDACTED, redact_json
+from pipetrail.kube.redaction import redact as redact
 
 MESSAGE_LIMIT = 4096  # bytes of terminated.message; the kubelet itself cuts at 4 KiB, a hostile one may not
+REJECT_LIMIT = 4096  # characters of a reject
 BODY_LIMIT = 256 * 1024  # bytes of a kept body; beyond it the spec is left out
 
 ENV_VALUES = frozenset({"MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"})
@@ -60,46 +64,23 @@ ANNOTATION_PREFIXES = (
 )
 """Annotations under these prefixes are kept: they name runs, steps, attempts and queues."""
 
-# Argo writes whole templates, with env and scripts, into annotations of its pods.
+# Whole templates and arguments, with env and scripts: Argo and Kubeflow Pipelines write them into annotations of pods.
 _NEVER = frozenset(
-    {"workflows.argoproj.io/template", "workflows.argoproj.io/outputs", "workflows.argoproj.io/pod-spec-patch"}
+    {
+        "metaflow/parameters",
+        "pipelines.kubeflow.org/arguments.parameters",
+        "pipelines.kubeflow.org/component_spec",
+        "pipelines.kubeflow.org/pipeline_spec",
+        "workflows.argoproj.io/outputs",
+        "workflows.argoproj.io/pod-spec-patch",
+        "workflows.argoproj.io/template",
+    }
 )
 
-_SECRETS = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^\"]*?(?:-----END [A-Z ]*PRIVATE KEY-----|(?=\")|\Z)"
-    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"  # JSON web token
-    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"  # AWS access key id
-    r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}"
-    r"|\bglpat-[A-Za-z0-9_-]{16,}|\bhf_[A-Za-z0-9]{20,}|\bsk-[A-Za-z0-9_-]{20,}|\bxox[abeprs]-[A-Za-z0-9-]{10,}"
-    r"|\bAIza[A-Za-z0-9_-]{35}"
-    r"|(?<=://)[^/\s:@\"\\]+:[^/\s@\"\\]+(?=@)"  # user:password in a URL
-    r"|(?i:\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}"
-    r"|(?i:\b[a-z0-9_.-]*(?:passw(?:or)?d|secret|token|api_?key|access_?key|credential)s?"
-    r"(?:[ \t]*[=:][ \t]*|[ \t]+is[ \t]+))(?!\[redacted\])[^\s\"',;\\&]{4,}"
+_SENSITIVE = re.compile(
+    r"(?i)passw(?:or)?d|passphrase|secret|token|credential|(?:api|access|account|auth|private|signing)[_-]?key"
+    r"|authorization"
 )
-# One of these is in every text that the pattern can match; looking for them first costs a tenth of the pattern.
-_HINTS = (
-    "://", "eyJ", "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "hub_pat_", "glpat-", "hf_", "xox", "AIza",
-    "-----BEGIN", "earer", "EARER", "assw", "ASSW", "ecret", "ECRET", "oken", "OKEN", "ey=", "ey:", "ey =", "KEY",
-    "redential", "REDENTIAL",
-)  # fmt: skip
-_SK = re.compile(r"\bsk-[A-Za-z0-9_-]{20}")  # "sk-" itself is in every "task-1"
-_KEYED = re.compile(r"(?i)(?:.*?)([=:][ \t]*|[ \t]+is[ \t]+)\S+\Z", re.DOTALL)
-_SENSITIVE = re.compile(r"(?i)passw(?:or)?d|secret|token|api_?key|access_?key|credential")
-
-
-def _hide(match: re.Match[str]) -> str:
-    text = match.group()
-    keyed = _KEYED.match(text) if _SENSITIVE.search(text) else None
-    return f"{text[: keyed.end(1)]}[redacted]" if keyed else "[redacted]"
-
-
-def redact(text: str) -> str:
-    """The text with known forms of secrets replaced by ``[redacted]``. Works on JSON text too: it stays JSON."""
-    for hint in _HINTS:
-        if hint in text:
-            return _SECRETS.sub(_hide, text)
-    return _SECRETS.sub(_hide, text) if "sk-" in text and _SK.search(text) else text
 
 
 def annotations(found: dict[str, str] | None) -> dict[str, str] | None:
@@ -133,70 +114,132 @@ def _ended(statuses: list[wire.ContainerStatus] | None) -> None:
                 state.terminated.message = message.decode("utf-8", "ignore")
 
 
+# Commands, scripts and data, by the names that the systems give them.
 _DROPPED = frozenset(
     {
         "args",
         "binaryData",
         "command",
         "configurations",
+        "containerCommand",
         "data",
+        "entrypoint",
+        "entrypointCommand",
+        "envVars",
+        "env_vars",
+        "environment",
+        "environmentVariables",
         "hadoopConf",
+        "httpHeaders",
+        "javaOptions",
         "lifecycle",
         "managedFields",
         "manifest",
+        "podSpecPatch",
+        "pod_spec_patch",
         "raw",
+        "runtimeEnv",
+        "runtimeEnvYAML",
         "script",
         "sparkConf",
         "stdin",
         "stringData",
+        "volumeAttributes",
         "volumeMounts",
     }
 )
+_VALUES = ("value", "values", "default", "enum")
+_VOLUMES = ("name", "persistentVolumeClaim", "configMap", "secret", "ephemeral")
+_REFERS = ("name", "ref", "key", "kind", "namespace", "optional")
+_DEEPEST = 64  # levels; the API server itself takes no kind that is nested so
 
 
-def scrub(value: Any) -> Any:
+def scrub(value: Any, depth: int = 0) -> Any:
     """A copy of JSON without commands, scripts, data, env values and values under telling names.
 
     In pod templates of Jobs, Workflows and the like the same rules hold as in Pods.
     """
-    if isinstance(value, dict):
-        kept: dict[str, Any] = {}
-        for key, item in value.items():
-            if key in _DROPPED and isinstance(item, str | list | dict):
-                continue
-            if key == "env" and isinstance(item, list):
-                item = [entry for entry in map(_template_env, item) if entry]
-                if not item:
-                    continue
-            elif key == "annotations" and isinstance(item, dict):
-                item = annotations({k: v for k, v in item.items() if isinstance(v, str)})
-                if not item:
-                    continue
-            elif isinstance(item, str) and _SENSITIVE.search(key) and not key.lower().endswith(("name", "ref")):
-                item = "[redacted]"
-            else:
-                item = scrub(item)
-            kept[key] = item
-        name = value.get("name")
-        if isinstance(name, str) and isinstance(value.get("value"), str) and _SENSITIVE.search(name):
-            kept["value"] = "[redacted]"
-        return kept
+    if depth > _DEEPEST and isinstance(value, dict | list):
+        return "[too deep]"
     if isinstance(value, list):
-        return [scrub(item) for item in value]
+        return [scrub(item, depth + 1) for item in value]
+    if not isinstance(value, dict):
+        return value
+    name = value.get("name")
+    told = isinstance(name, str) and _SENSITIVE.search(name) is not None
+    kept: dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, str | list | dict) and _is_dropped(key, item):
+            continue
+        if key == "env":
+            item = _template_env(item)
+        elif key == "annotations" and isinstance(item, dict):
+            item = annotations({k: v for k, v in item.items() if isinstance(v, str)})
+        elif key == "volumes" and isinstance(item, list):
+            item = [_template_volume(entry) for entry in item if isinstance(entry, dict)]
+        elif (told and key in _VALUES) or (_SENSITIVE.search(key) and not key.lower().endswith(("name", "ref"))):
+            item = _hidden(item)
+        else:
+            kept[key] = scrub(item, depth + 1)
+            continue
+        if item:
+            kept[key] = item
+    return kept
+
+
+def _is_dropped(key: str, item: Any) -> bool:
+    # Argo's arguments are parameters and artifacts by name; elsewhere they are those of a command line.
+    return key in _DROPPED or (key == "arguments" and not isinstance(item, dict))
+
+
+def _hidden(value: Any, depth: int = 0) -> Any:
+    """What stands under a telling name: a reference may stay, a value may not."""
+    if isinstance(value, str):
+        return REDACTED if value else value
+    if depth > _DEEPEST:
+        return REDACTED
+    if isinstance(value, list):
+        return [_hidden(item, depth + 1) for item in value]
+    if isinstance(value, dict):
+        return {
+            key: item
+            if key.lower().endswith(_REFERS) and not isinstance(item, dict | list)
+            else _hidden(item, depth + 1)
+            for key, item in value.items()
+        }
     return value
 
 
-def _template_env(entry: Any) -> Any:
-    if not isinstance(entry, dict):
-        return None
-    if entry.get("name") in ENV_VALUES:
-        return {"name": entry["name"], "value": entry.get("value", "")}
-    source = entry.get("valueFrom")
-    if isinstance(source, dict) and ("secretKeyRef" in source or "configMapKeyRef" in source):
-        return {"name": entry.get("name"), "valueFrom": source}
-    return None
+def _template_env(found: Any) -> Any:
+    """The env of a pod template: the ids, and where other values come from."""
+    kept: list[dict[str, Any]] = []
+    for entry in found if isinstance(found, list) else ():
+        if not isinstance(entry, dict):
+            continue
+        source = entry.get("valueFrom")
+        if entry.get("name") in ENV_VALUES and isinstance(entry.get("value"), str):
+            kept.append({"name": entry["name"], "value": entry["value"]})
+        elif isinstance(source, dict) and ("secretKeyRef" in source or "configMapKeyRef" in source):
+            refs = {key: _hidden(source[key]) for key in ("secretKeyRef", "configMapKeyRef") if key in source}
+            kept.append({"name": entry.get("name"), "valueFrom": refs})
+    return kept
 
 
+def _template_volume(volume: dict[str, Any]) -> dict[str, Any]:
+    """A volume of a pod template: what it refers to, never what is in it."""
+    kept: dict[str, Any] = {}
+    for key in _VOLUMES:
+        found = volume.get(key)
+        if key == "ephemeral" and found is not None:
+            kept[key] = {}
+        elif isinstance(found, dict):
+            kept[key] = {k: v for k, v in found.items() if k in ("name", "claimName", "secretName")}
+        elif isinstance(found, str):
+            kept[key] = found
+    return kept
+
+
+_CONTENT = re.compile(r'"(?:annotations|spec|data|stringData|env|args|command)"')
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -207,6 +250,9 @@ def clean(item: wire.Kept) -> wire.Kept:
         for containers in (item.spec.containers, item.spec.init_containers):
             for container in containers or ():
                 container.env = _env(container.env)
+                for probe in (container.liveness_probe, container.readiness_probe, container.startup_probe):
+                    if probe is not None and probe.http_get is not None:
+                        probe.http_get.pop("httpHeaders", None)
         for volume in item.spec.volumes or ():
             if volume.ephemeral is not None:
                 volume.ephemeral = {}
@@ -231,13 +277,34 @@ def body(item: wire.Kept) -> bytes:
     """The kept body of a cleaned object: its own JSON shape, deterministic, redacted, without the resourceVersion."""
     version, item.metadata.resource_version = item.metadata.resource_version, ""
     try:
-        data = _encode(item)
+        data = _encoded(item)
         if len(data) > BODY_LIMIT and isinstance(item, wire.Custom):
             spec, item.spec = item.spec, {"pipetrail.dev/truncated": True}
             data = _encode(item)
             item.spec = spec
     finally:
         item.metadata.resource_version = version
-    text = data.decode()
-    safe = redact(text)
-    return data if safe is text else safe.encode()
+    return redact_json(data)
+
+
+def _encoded(item: wire.Kept) -> bytes:
+    try:
+        return _encode(item)
+    except RecursionError:  # no real Pod or Node is nested so; what is left still says what became of it
+        if isinstance(item, wire.Pod):
+            item.spec = wire.PodSpec(node_name=item.spec.node_name)
+        elif isinstance(item, wire.Node):
+            item.status.allocatable = item.status.capacity = None
+        return _encode(item)
+
+
+def rejected(data: bytes) -> str:
+    """Bytes that could not be recorded, as far as they may be kept for inspection: cleaned like an object.
+
+    What can't be parsed can't be cleaned; it is cut where an object's content begins.
+    """
+    try:
+        text = msgspec.json.encode(scrub(tolerant_json(data))).decode()
+    except (ValueError, RecursionError):
+        text = _CONTENT.split(data.decode("utf-8", "replace"), maxsplit=1)[0]
+    return redact(text)[:REJECT_LIMIT]

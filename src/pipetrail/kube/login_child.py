@@ -85,7 +85,7 @@ def main() -> int:
     try:
         found = asyncio.run(_load(options.kubeconfig, options.context))
     except Exception as error:
-        print(str(error).strip() or type(error).__name__, file=sys.stderr)
+        print(" ".join(str(error).split()) or type(error).__name__, file=sys.stderr)  # the last line is what is shown
         return 3
     json.dump(found, sys.stdout)
     return 0

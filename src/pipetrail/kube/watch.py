@@ -9,6 +9,9 @@ What makes this hard is what a real API server does:
   ends at once, for ever, and one from the future (after a restore from a backup) by silence until the timeout.
 * Connections end without a word when the server dies or the reader lags.
 
+So a position is not trusted after a watch that broke, or was silent: a list of one item that is not older than it says
+whether the server has come that far.
+
 A resourceVersion is opaque: it is stored, sent back, and never compared.
 """
 
@@ -21,19 +24,19 @@ from typing import Any, Literal
 import msgspec
 
 from pipetrail.kube import errors, wire
-from pipetrail.kube.backoff import Backoff
-from pipetrail.kube.decode import Broken, Decoder
+from pipetrail.kube.backoff import Backoff, Tries
+from pipetrail.kube.decode import Broken, Decoder, lenient, tolerant_json
 from pipetrail.kube.http import Api
 from pipetrail.kube.kinds import Resource, shape
 from pipetrail.kube.lines import Lines, LineTooLong
 from pipetrail.model import Micros
 
 PAGE = 500
-_EMPTY_WATCHES = 5  # so many 200s that end at once, and the position counts as stale
-_EMPTY_SECONDS = 5.0  # a watch that lasted this long was a real one
+_LONGEST_WAIT = 300.0  # seconds that a server may ask for
 _OPEN_SECONDS = 30.0  # until the headers of a watch
 _LIST_PASSES = 3  # a list whose continue token died is finished with the fresh one, then repeated this often at most
 _PAGE_TRIES = 4
+_AHEAD_TRIES = 3
 _pages = msgspec.json.Decoder(wire.RawList)
 
 
@@ -78,8 +81,15 @@ class Blind(msgspec.Struct, frozen=True, kw_only=True):
 Signal = Listed | Changed | Sighted | Blind
 
 
-class _Stale(Exception):
+class _Stale(errors.Expired):
     """The position is of no use, although the server does not say so."""
+
+
+_CAUSES: dict[type[errors.ApiError], str] = {
+    errors.Expired: "PositionExpired",
+    errors.AheadOfServer: "ServerWentBack",
+    _Stale: "PositionStale",
+}
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,17 +139,13 @@ class Watch:
         :param alive_at: when the stored position was known to be complete.
         """
         self.alive_at = alive_at
-        backoff = Backoff(*self._timing.backoff, self._rng)
         cause = "FirstStart" if alive_at is None else "PositionLost"
-        fruitless = 0  # tries in a row that brought nothing: the first is repeated at once, later ones wait
-        empty_since: float | None = None
-        empties = 0
-        loop = asyncio.get_running_loop()
+        tries = Tries(Backoff(*self._timing.backoff, self._rng))
+        doubtful = True  # whether the server may have gone back behind the position: what broke may be a restore
         while True:
-            wait = 0.0
             listing = position is None
-            started = loop.time()
-            seen = False
+            failure: errors.ApiError | None = None
+            tries.begin()
             try:
                 if position is None:
                     async for page in self._list(cause):
@@ -147,52 +153,53 @@ class Watch:
                         yield page
                     self.relists += 1
                     listing = False
-                started = loop.time()
+                elif doubtful:
+                    await self._check_not_ahead(position)
+                doubtful = True
+                tries.begin()
                 async for signal in self._watch(position or ""):
                     if isinstance(signal, Changed):
-                        seen = True
                         position = signal.position
+                        tries.seen |= bool(signal.frames) or not signal.broken
+                    else:
+                        tries.opened = True
                     yield signal
-                if seen or loop.time() - started > _EMPTY_SECONDS:
-                    self.alive_at = self._now()
-                    yield Sighted(position=position or "")
-                    if not seen:
+                if tries.fruitful:
+                    ended_at = self._now()
+                    if tries.lasted and not (tries.seen and self._has_bookmarks):
+                        # Silence is what a watch from the future sounds like, too.
                         await self._check_not_ahead(position or "")
-                else:
-                    empties += 1
-                    empty_since = started if empty_since is None else empty_since
-                    if empties >= _EMPTY_WATCHES and loop.time() - empty_since > _EMPTY_SECONDS:
-                        raise _Stale
-            except errors.Expired:
-                position, cause = None, "PositionExpired"
-            except errors.AheadOfServer:
-                position, cause = None, "ServerWentBack"
-            except _Stale:
-                position, cause, empties, empty_since = None, "PositionStale", 0, None
-            except errors.Absent as error:
-                yield Blind(state="absent", reason=str(error))
-                return
-            except errors.Forbidden as error:
-                yield Blind(state="forbidden", reason=str(error))
-                wait = self._timing.forbidden * self._rng.uniform(0.8, 1.2)
-            except errors.Unauthorized as error:
-                await self._login_again()
-                if fruitless:
-                    yield Blind(state="blind", reason=str(error))
+                    self.alive_at = ended_at
+                    yield Sighted(position=position or "")
+                elif tries.is_stale():
+                    raise _Stale("the server ends each watch at once")
+                doubtful = False
             except errors.ApiError as error:
-                # A stream that breaks is opened again without a word; what can't be opened is worth one.
-                if fruitless or error.status or listing:
-                    yield Blind(state="blind", reason=str(error))
-                wait = error.after or 0.0
-            if seen or (not listing and loop.time() - started > _EMPTY_SECONDS):
-                empties, empty_since, fruitless = 0, None, 0
-                backoff.reset()
-            fruitless += 1
+                failure = error
+            wait = 0.0
+            fruitless = tries.end()
+            match failure:
+                case None:
+                    pass
+                case errors.Expired() | errors.AheadOfServer():
+                    position, cause = None, _CAUSES[type(failure)]
+                case errors.Absent():
+                    yield Blind(state="absent", reason=str(failure))
+                    return
+                case errors.Forbidden():
+                    yield Blind(state="forbidden", reason=str(failure))
+                    wait = self._timing.forbidden * self._rng.uniform(0.8, 1.2)
+                case errors.Unauthorized():
+                    await self._login_again()
+                    if fruitless:
+                        yield Blind(state="blind", reason=str(failure))
+                case _:
+                    # A stream that breaks is opened again without a word; what can't be opened is worth one.
+                    if fruitless or failure.status or listing:
+                        yield Blind(state="blind", reason=str(failure))
+                    wait = min(failure.after or 0.0, _LONGEST_WAIT)
             self.reconnects += 1
-            # Also a watch that brought something may have ended at once: then the next one waits a little.
-            if fruitless > 1 or loop.time() - started < 1.0:
-                wait = max(wait, backoff.next())
-            await asyncio.sleep(wait)
+            await asyncio.sleep(max(wait, tries.wait()))
 
     async def _login_again(self) -> None:
         try:
@@ -204,16 +211,17 @@ class Watch:
         """The whole list in pages. What the server lets expire under way is finished first, then listed once more."""
         since = self.alive_at
         for attempt in range(1, _LIST_PASSES + 1):
-            token, first, whole = "", True, True
+            token, first, whole, fresh = "", True, True, False
             while True:
                 try:
                     data = await self._page(token)
                 except errors.Expired as error:
-                    if not error.continue_:
+                    if fresh or not error.continue_:
                         break
-                    token, whole = error.continue_, False
+                    token, whole, fresh = error.continue_, False, True
                     continue
-                page = _pages.decode(data)
+                fresh = False
+                page = self._read_page(data)
                 items, broken = self._items(page.items or ())
                 token = page.metadata.continue_
                 last = not token and (whole or attempt == _LIST_PASSES)
@@ -235,6 +243,23 @@ class Watch:
                 if not token:
                     break
         raise errors.Unavailable(f"{self._path}: the list expires faster than it can be read")
+
+    def _read_page(self, data: bytes) -> wire.RawList:
+        """A page, also where one of its items is no JSON for a strict parser (a lone surrogate, a raw NUL).
+
+        :raises Unavailable: when it is none at all, such as an error page that calls itself 200.
+        """
+        try:
+            return _pages.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        try:
+            found = tolerant_json(data)
+            page = lenient({"metadata": found.get("metadata")}, wire.RawList)
+            page.items = [msgspec.Raw(msgspec.json.encode(item)) for item in found["items"] or ()]
+        except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+            raise errors.Unavailable(f"{self._path}: the answer is no list ({str(error)[:100]})") from error
+        return page
 
     def _items(self, found: Sequence[msgspec.Raw]) -> tuple[list[Any], list[Broken]]:
         items: list[Any] = []
@@ -288,6 +313,8 @@ class Watch:
                     raise errors.Unavailable(str(error)) from error
                 if whole:
                     changed, failure = self._changed(whole, position)
+                    if not chunk:  # what is cut off at the end comes again
+                        changed = msgspec.structs.replace(changed, broken=[])
                     position = changed.position
                     if changed.frames or changed.broken or failure is None:
                         self.alive_at = self._now()
@@ -314,9 +341,16 @@ class Watch:
         return Changed(frames=frames, broken=broken, position=position), failure
 
     async def _check_not_ahead(self, position: str) -> None:
-        """Ask whether the server has reached the position at all: a watch from the future is silent, not refused."""
-        await self._api.get(
-            self._path,
-            {"limit": "1", "resourceVersion": position, "resourceVersionMatch": "NotOlderThan"},
-            accept=self._resource.accept,
-        )
+        """Ask whether the server has reached the position at all: a watch from the future is silent, not refused.
+
+        :raises AheadOfServer: when it says no several times; a server that lags behind another says so for a moment.
+        """
+        params = {"limit": "1", "resourceVersion": position, "resourceVersionMatch": "NotOlderThan"}
+        for attempt in range(_AHEAD_TRIES):
+            try:
+                await self._api.get(self._path, params, accept=self._resource.accept)
+                return
+            except errors.AheadOfServer as error:
+                if attempt == _AHEAD_TRIES - 1:
+                    raise
+                await asyncio.sleep(min(error.after or 1.0, _LONGEST_WAIT))

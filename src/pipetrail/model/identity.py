@@ -4,9 +4,11 @@ An event id is the time of the fact (14 hex digits of microseconds) and a 63-bit
 and an event is found by its id through the index on time, so the journal needs no index on a random key.
 """
 
+import re
 from hashlib import blake2b
 
 _MASK = (1 << 63) - 1
+_ID = re.compile(r"[0-9a-f]{14}[0-7][0-9a-f]{15}", re.IGNORECASE | re.ASCII)
 _GOLDEN = 0x9E3779B97F4A7C15
 
 
@@ -40,6 +42,6 @@ def parse_event_id(text: str) -> tuple[int, int]:
 
     :raises ValueError: when the text is no event id.
     """
-    if len(text) != 30:
-        raise ValueError(f"{text!r} is no event id: it has 30 hexadecimal digits")
+    if not _ID.fullmatch(text):
+        raise ValueError(f"{text!r} is no event id: it has 30 hexadecimal digits, the 15th below 8")
     return int(text[:14], 16), int(text[14:], 16)

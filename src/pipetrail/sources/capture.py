@@ -1,7 +1,7 @@
 """What a watch sees as a recording: JSON lines with the time of arrival, cleaned as for the journal."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -9,12 +9,14 @@ import msgspec
 
 from pipetrail.kube import keep, wire
 from pipetrail.kube.kinds import Resource
+from pipetrail.kube.redaction import redact_json
 from pipetrail.kube.watch import Changed, Listed, Signal
 from pipetrail.model import Micros
 from pipetrail.model.times import format_time
 
 _FILES = {"events": "events", "pods": "pods", "jobs.batch": "jobs", "nodes": "nodes"}
 _encode = msgspec.json.Encoder().encode
+_Watched = tuple[str, str]  # a resource's key, and the namespace or "" for all
 
 
 def file_name(resource: Resource) -> str:
@@ -33,26 +35,30 @@ class Capture:
         self.folder = folder
         self._now = now
         self._files: dict[str, IO[bytes]] = {}
-        self._versions: dict[str, dict[str, tuple[str, Any]]] = {}
-        self._present: dict[str, set[str]] = {}
+        self._versions: dict[_Watched, dict[str, tuple[str, Any]]] = {}
+        self._present: dict[_Watched, set[str]] = {}
         self.frames = 0
 
-    def take(self, resource: Resource, signal: Signal) -> None:
-        """Write the frames of a signal. A list that follows a break writes only what is new, and what is gone."""
+    def take(self, resource: Resource, signal: Signal, namespace: str = "") -> None:
+        """Write the frames of a signal. A list that follows a break writes only what is new, and what is gone.
+
+        :param namespace: the one that is watched; all if empty.
+        """
+        watched = (resource.key, namespace)
         match signal:
             case Changed():
                 lines = [(frame.type, frame.object, False) for frame in signal.frames]
             case Listed():
-                lines = self._from_list(resource, signal)
+                lines = self._from_list(watched, signal)
             case _:
                 return
-        self._write(resource, lines)
+        self._write(resource, watched, lines)
 
-    def _from_list(self, resource: Resource, page: Listed) -> list[tuple[str, Any, bool]]:
-        known = self._versions.setdefault(resource.key, {})
+    def _from_list(self, watched: _Watched, page: Listed) -> list[tuple[str, Any, bool]]:
+        known = self._versions.setdefault(watched, {})
         if page.first:
-            self._present[resource.key] = set()
-        seen = self._present.setdefault(resource.key, set())
+            self._present[watched] = set()
+        seen = self._present.setdefault(watched, set())
         lines: list[tuple[str, Any, bool]] = []
         for item in page.items:
             uid = item.metadata.uid
@@ -65,12 +71,14 @@ class Capture:
             lines += [("DELETED", known[uid][1], False) for uid in known.keys() - seen]
         return lines
 
-    def _write(self, resource: Resource, lines: Iterable[tuple[str, Any, bool]]) -> None:
+    def _write(self, resource: Resource, watched: _Watched, lines: Sequence[tuple[str, Any, bool]]) -> None:
+        if not lines:
+            return
         name = file_name(resource)
         file = self._files.get(name)
         if file is None:
             file = self._files[name] = (self.folder / name).open("ab")
-        known = self._versions.setdefault(resource.key, {})
+        known = self._versions.setdefault(watched, {})
         for type_, item, initial in lines:
             uid = item.metadata.uid
             if type_ == "DELETED":
@@ -100,10 +108,12 @@ def captured(resource: Resource, item: Any) -> bytes:
     """The JSON of an object in a recording: what is read of it, cleaned, with its kind and resourceVersion."""
     if isinstance(item, wire.KubeEvent):
         item.metadata.annotations = keep.annotations(item.metadata.annotations)
+        # An Event that comes from events.k8s.io has a note instead of a message.
+        item.message = keep.redact(item.message) if item.message else item.message
+        item.note = keep.redact(item.note) if item.note else item.note
         body: bytes = _encode(item)
         head = b'{"apiVersion":"v1","kind":"Event"'
-        data = head + (b"," + body[1:] if body != b"{}" else b"}")
-        return keep.redact(data.decode()).encode()
+        return redact_json(head + (b"," + body[1:] if body != b"{}" else b"}"))
     if item.kind in ("", "PartialObjectMetadata"):
         item.kind, item.api_version = resource.kind, resource.api_version
     version = item.metadata.resource_version

@@ -14,6 +14,7 @@ from pipetrail.model.times import PLAUSIBLE_FROM
 from pipetrail.sources.counting import Counts
 
 _NOWHERE = ObjectRef()
+_MOST = (1 << 31) - 1  # the API's own bound of a count
 _YEAR = 365 * 86_400_000_000  # a later time than that is no time of an event, however wrong a clock goes
 
 
@@ -40,8 +41,8 @@ class EventReader:
         if estimated := at is None:
             at, known_at = arrived, 0
         key = uid_key(meta.uid) if meta.uid else fingerprint(self._cluster, meta.namespace, meta.name)
-        if total < 1:
-            total = 1
+        if not 0 < total <= _MOST:
+            total = 1 if total < 1 else _MOST
         added = self._counts.add(key, total, known_at or 0)
         if not added:
             return None

@@ -55,9 +55,13 @@ _BAD_WHEN_TRUE = frozenset(
     }
 )
 _BAD_WHEN_FALSE = frozenset({"Succeeded", "Ready", "PodScheduled"})
+_FINAL_FAILURES = frozenset({("Failed", "True"), ("Succeeded", "False")})  # no retry is left where these stand
+# A pod is not ready at every start and end; what goes wrong with a probe is an Event (Unhealthy).
+_NEVER_BAD = frozenset({"ContainersNotReady", "PodCompleted", "PodFailed"})
 # Taints that say that something is wrong with the node; others reserve it, as for GPUs.
 _TROUBLE_TAINTS = ("node.kubernetes.io/", "ToBeDeletedByClusterAutoscaler", "DeletionCandidateOfClusterAutoscaler")
 _QUIET_WAITS = frozenset({"", "ContainerCreating", "PodInitializing"})
+_TERMINATED = 128 + signal.SIGTERM
 # What the runtime says of any end; the exit code says more.
 _PLAIN_ENDS = frozenset({"", "Error", "Completed"})
 _CONTAINER_PATHS = (
@@ -71,6 +75,8 @@ def micros(time: dt.datetime | None) -> Micros | None:
     """A time of the API in microseconds; None where it is missing or can't be."""
     if time is None:
         return None
+    if time.tzinfo is None:  # not as the API writes it; the machine's own zone is the wrongest guess
+        time = time.replace(tzinfo=dt.UTC)
     at = round(time.timestamp() * 1_000_000)
     return at if PLAUSIBLE_FROM < at < PLAUSIBLE_TO else None
 
@@ -99,7 +105,7 @@ def _pod(pod: wire.Pod) -> Iterator[Facet]:
         bad = status.phase == "Failed"
         yield Facet(
             f"phase/{status.phase}/{status.reason}",
-            None,
+            _phase_began(pod),
             status.reason or status.phase,
             "status",
             f"phase {status.phase}{': ' + status.message if status.message else ''}",
@@ -110,6 +116,21 @@ def _pod(pod: wire.Pod) -> Iterator[Facet]:
     for path, attribute in _CONTAINER_PATHS:
         for container in getattr(status, attribute) or ():
             yield from _container(container, f"{path}{{{container.name}}}", node)
+
+
+def _phase_began(pod: wire.Pod) -> Micros | None:
+    """Since when a pod is in its phase, as far as its containers tell: the phase itself has no time."""
+    statuses = pod.status.container_statuses or ()
+    match pod.status.phase:
+        case "Pending":
+            return micros(pod.metadata.creation_timestamp)
+        case "Running":
+            started = [micros(status.state.running.started_at) for status in statuses if status.state.running]
+            return min(filter(None, started), default=None)
+        case "Failed" | "Succeeded":
+            ended = [micros(status.state.terminated.finished_at) for status in statuses if status.state.terminated]
+            return max(filter(None, ended), default=None)
+    return None
 
 
 def _container(status: wire.ContainerStatus, path: str, node: str) -> Iterator[Facet]:
@@ -160,17 +181,20 @@ def _ended(ended: wire.Terminated, path: str, node: str) -> Facet:
         reason, action = f"exit:{ended.exit_code}", "exitcode"
     message = f"exit code {ended.exit_code}{name}{': ' + ended.message if ended.message else ''}"
     at = micros(ended.finished_at)
-    good = ended.exit_code == 0 and ended.reason in _PLAIN_ENDS
-    return Facet(
-        f"{path}/ended/{at}/{ended.exit_code}", at, reason, action, message, "info" if good else "error", path, node
-    )
+    severity: Severity = "error"
+    if ended.exit_code == 0 and ended.reason in _PLAIN_ENDS:
+        severity = "info"
+    elif ended.exit_code == _TERMINATED and ended.reason in _PLAIN_ENDS:
+        severity = "warning"  # it was told to end: by a deletion, a preemption, a deadline; that is the fault, if any
+    return Facet(f"{path}/ended/{at}/{ended.exit_code}", at, reason, action, message, severity, path, node)
 
 
 def _conditions(found: list[wire.Condition] | None, node: str = "") -> Iterator[Facet]:
     for condition in found or ():
         bad = (condition.type in _BAD_WHEN_TRUE and condition.status == "True") or (
-            condition.type in _BAD_WHEN_FALSE and condition.status == "False" and condition.reason != "PodCompleted"
+            condition.type in _BAD_WHEN_FALSE and condition.status == "False" and condition.reason not in _NEVER_BAD
         )
+        final = (condition.type, condition.status) in _FINAL_FAILURES
         at = micros(condition.last_transition_time)
         yield Facet(
             f"condition/{condition.type}/{condition.status}/{condition.reason}/{at}",
@@ -178,7 +202,7 @@ def _conditions(found: list[wire.Condition] | None, node: str = "") -> Iterator[
             condition.reason or condition.type,
             "condition",
             f"{condition.type}={condition.status}{': ' + condition.message if condition.message else ''}",
-            "warning" if bad else "info",
+            "error" if final else "warning" if bad else "info",
             f"status.conditions{{{condition.type}}}",
             node,
         )
@@ -234,7 +258,7 @@ def _custom(item: wire.Custom) -> Iterator[Facet]:
         yield from _state(field, status.get(field), reason, message)
     yield from _state("applicationState", status.get("applicationState"), reason, message)
     restarts = status.get("restarts")
-    if isinstance(restarts, int) and restarts > 0:
+    if isinstance(restarts, int) and not isinstance(restarts, bool) and restarts > 0:
         yield Facet(f"restarts/{restarts}", None, "Restarted", "restart", f"restarted {restarts} times", "warning")
 
 

@@ -27,7 +27,7 @@ def gap_of(
     *,
     ttl: Micros | None,
     whole: bool = True,
-    deleted_namespaces: Collection[str] = (),
+    deleted_namespaces: Collection[str] | None = (),
 ) -> Gap | None:
     """The gap that a new list closes, or None for one that is too short to record.
 
@@ -35,11 +35,13 @@ def gap_of(
     :param ttl: for Events, how long the cluster keeps them: a shorter gap is covered by the list. None for objects,
         whose states and deletions in between are not in any list.
     :param whole: whether the list itself was consistent.
-    :param deleted_namespaces: namespaces that went meanwhile, and took their Events with them.
+    :param deleted_namespaces: namespaces that went meanwhile, and took their Events with them;
+        None where that can't be known.
     """
     if since is not None and until - since <= SHORTEST and whole:
         return None
-    covered = ttl is not None and since is not None and until - since < ttl and whole and not deleted_namespaces
+    kept = deleted_namespaces is not None and not deleted_namespaces
+    covered = ttl is not None and since is not None and until - since < ttl and whole and kept
     return Gap(
         cluster=cluster,
         resource=resource,
@@ -52,8 +54,14 @@ def gap_of(
 
 def gap_event(gap: Gap, kind: str, namespace: str = "") -> Event:
     """The event that puts a gap on the timeline, at its end."""
-    since = format_time(gap.since) if gap.since is not None else "the beginning"
-    loss = "nothing was lost" if gap.loss == "none" else "changes may be missing"
+    if gap.since is None:
+        message = f"the record of {gap.resource} begins here; what was before is not known"
+    else:
+        loss = "nothing was lost" if gap.loss == "none" else "changes may be missing"
+        message = (
+            f"blind to {gap.resource} from {format_time(gap.since)} to {format_time(gap.until)}: "
+            f"{REASONS.get(gap.reason, gap.reason)}; {loss}"
+        )
     return Event(
         number=fingerprint(gap.cluster, "gap", gap.resource, str(gap.since), gap.reason),
         cluster=gap.cluster,
@@ -62,8 +70,7 @@ def gap_event(gap: Gap, kind: str, namespace: str = "") -> Event:
         origin="gap",
         about=ObjectRef(kind=kind, namespace=namespace),
         reason=gap.reason,
-        message=f"blind to {gap.resource} from {since} to {format_time(gap.until)}: "
-        f"{REASONS.get(gap.reason, gap.reason)}; {loss}",
+        message=message,
         action=f"loss:{gap.loss}",
         severity="info" if gap.loss == "none" or gap.since is None else "warning",
     )

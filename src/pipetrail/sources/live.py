@@ -70,7 +70,8 @@ class LiveSource:
 
     def broken(self, reason: str) -> Batch:
         """What to store when an error has ended :meth:`batches`: that nothing is seen until it is begun anew."""
-        return self._made(self._now(), Changes(), [], None, "blind", reason)
+        made = self._made(self._now(), Changes(), [], None, "blind", reason)
+        return msgspec.structs.replace(made, alive_at=None)  # what came last is not stored: it is read again
 
     async def _batch(self, signal: Signal) -> Batch | None:
         now = self._now()

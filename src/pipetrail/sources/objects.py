@@ -115,7 +115,9 @@ class ObjectReader:
             for number, facet in known.lasting.items():
                 if number not in hashes:
                     ended = msgspec.structs.replace(facet, at=None, message=facet.over, severity="info")
-                    into.events.append(self._event(ref, ended, fingerprint("over", facet.key, ref.uid), arrived))
+                    into.events.append(
+                        self._event(ref, ended, fingerprint(self._cluster, ref.uid, "over", facet.key), arrived)
+                    )
         lasting = {number: facet for number, facet in hashes.items() if facet.over}
         self._known[ref.uid] = _Known(digest, frozenset(hashes), lasting, ref)
 

@@ -139,8 +139,9 @@ class Recording:
             group = about.api_version.partition("/")[0] if "/" in about.api_version else ""
             found = self._decoder(group, about.kind).item(line.object)
         except (msgspec.DecodeError, ValueError, UnicodeDecodeError, RecursionError) as error:
-            text = keep.redact(data[:4096].decode("utf-8", "replace"))
-            reject = Reject(cluster=self.cluster, resource=POSITION, at=at, reason=str(error)[:256], body=text)
+            reject = Reject(
+                cluster=self.cluster, resource=POSITION, at=at, reason=str(error)[:256], body=keep.rejected(data)
+            )
             self._batch(POSITION, at, into).rejects.append(reject)
             return
         resource = resource_key(about.api_version, about.kind)

@@ -1,10 +1,12 @@
 """How a journal can fail to open or to write; every message names the file and the remedy."""
 
-import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import apsw
+
+_LEAST = 65_536  # bytes: with less, a disk counts as full
 
 
 class JournalError(Exception):
@@ -39,15 +41,18 @@ class NetworkDisk(JournalError):
     """The file is on a network file system, where SQLite's locks and log do not hold."""
 
 
+def full(path: str) -> FullDisk:
+    """The error of a disk without room."""
+    return FullDisk(f"{path}: the disk is full; free some space or lower --max-size (what is stored is safe)")
+
+
 @contextmanager
 def explained(path: str) -> Iterator[None]:
     """Turn SQLite's errors into ours."""
     try:
         yield
     except apsw.FullError as error:
-        raise FullDisk(
-            f"{path}: the disk is full; free some space or lower --max-size (what is stored is safe)"
-        ) from error
+        raise full(path) from error
     except (apsw.ReadOnlyError, apsw.PermissionsError) as error:
         raise ReadOnlyJournal(
             f"{path}: it can't be written; check the owner and mode of the file and its folder"
@@ -61,6 +66,15 @@ def explained(path: str) -> Iterator[None]:
     except apsw.BusyError as error:
         raise JournalBusy(f"{path}: another process holds it; see who with: fuser {path}") from error
     except apsw.IOError as error:
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENOSPC:
-            raise FullDisk(f"{path}: the disk is full") from error
-        raise JournalError(f"{path}: the disk failed ({error})") from error
+        # SQLite says "full" of the file and its log only; where the log's index does not fit, it says "I/O error".
+        if _is_full(path):
+            raise full(path) from error
+        raise JournalError(f"{path}: the disk failed ({error}); look for its errors with: dmesg") from error
+
+
+def _is_full(path: str) -> bool:
+    try:
+        disk = os.statvfs(os.path.dirname(os.path.abspath(path)))
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _LEAST

@@ -69,12 +69,16 @@ def event_filter(db: apsw.Connection, segment: int, query: Query) -> Filter:
         column = "e.about" if query.names or query.uids else "+e.about"
         where.add(f"{column} IN (SELECT id FROM refs_{segment} {about.sql()})", *about.bindings)
     if query.text:
-        words = match_words(query.text)
-        if _has_full_text(db, segment):
-            where.add(f"e.message IN (SELECT rowid FROM fts_{segment} WHERE fts_{segment} MATCH ?)", words)
-        else:
-            for word in query.text.split():
-                where.add(r"m.text LIKE ? ESCAPE '\'", f"%{_literal(word)}%")
+        words = query.text.replace("\0", " ").split()
+        # The index knows letters and digits only: a word of others (an emoji, an arrow) is looked for in each message.
+        indexed = [word for word in words if any(map(str.isalnum, word))] if _has_full_text(db, segment) else []
+        if indexed:
+            where.add(
+                f"e.message IN (SELECT rowid FROM fts_{segment} WHERE fts_{segment} MATCH ?)", match_words(indexed)
+            )
+        for word in words:
+            if word not in indexed:
+                where.add("instr(lower(m.text), lower(?)) > 0", word)  # unlike LIKE, it reads past a NUL
     return where
 
 
@@ -84,8 +88,8 @@ def _names(where: Filter, names: Iterable[str]) -> None:
     values: list[str] = []
     for name in names:
         if name.endswith("*"):
-            parts.append(r"name LIKE ? ESCAPE '\'")
-            values.append(_literal(name[:-1]) + "%")
+            parts.append("name GLOB ?")
+            values.append(_literal(name[:-1]) + "*")
         else:
             parts.append("name = ?")
             values.append(name)
@@ -94,13 +98,13 @@ def _names(where: Filter, names: Iterable[str]) -> None:
 
 
 def _literal(text: str) -> str:
-    """A text in which LIKE takes no character for a pattern."""
-    return re.sub(r"([%_\\])", r"\\\1", text)
+    """A text in which GLOB takes no character for a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", text)
 
 
-def match_words(text: str) -> str:
+def match_words(words: Iterable[str]) -> str:
     """A person's words as an FTS5 query: each word must be there, as the beginning of one at least."""
-    return " ".join('"' + word.replace('"', '""') + '"*' for word in text.split()) or '""'
+    return " ".join('"' + word.replace('"', '""') + '"*' for word in words)
 
 
 def _has_full_text(db: apsw.Connection, segment: int) -> bool:

@@ -1,5 +1,6 @@
 """Opening the file: which one it is, who may write it, and how SQLite is set."""
 
+import ctypes
 import fcntl
 import os
 from pathlib import Path
@@ -9,11 +10,13 @@ import apsw
 from pipetrail.stores.sqlite.errors import (
     CorruptJournal,
     JournalBusy,
+    JournalError,
     MissingJournal,
     NetworkDisk,
     NewerJournal,
     ReadOnlyJournal,
     explained,
+    full,
 )
 from pipetrail.stores.sqlite.schema import APPLICATION_ID, VERSION, migrate
 
@@ -27,9 +30,15 @@ def open_for_writing(path: str) -> tuple[apsw.Connection, int]:
 
     :raises JournalError: one of its kinds, each with the remedy.
     """
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReadOnlyJournal(
+            f"{path}: its folder can't be made ({error.strerror}); choose another place with --journal"
+        ) from error
     _refuse_network_disk(path)
     lock = _lock(path)
+    db: apsw.Connection | None = None
     try:
         with explained(path):
             new = not os.path.exists(path) or os.path.getsize(path) == 0
@@ -44,6 +53,8 @@ def open_for_writing(path: str) -> tuple[apsw.Connection, int]:
             db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             db.execute("PRAGMA temp_store = MEMORY")
             db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+            chunk = ctypes.c_int(int(db.pragma("page_size")))  # without one, the file is never made larger beforehand
+            db.file_control("main", apsw.SQLITE_FCNTL_CHUNK_SIZE, ctypes.addressof(chunk))
             if version < VERSION:
                 migrate(db, version)
             # A file that can't be written shows it now, not at three in the morning.
@@ -51,6 +62,8 @@ def open_for_writing(path: str) -> tuple[apsw.Connection, int]:
                 db.execute("UPDATE meta SET value = value WHERE key = 'next_seq'")
             return db, lock
     except BaseException:
+        if db is not None:
+            db.close()
         os.close(lock)
         raise
 
@@ -65,11 +78,37 @@ def open_for_reading(path: str) -> apsw.Connection:
     with explained(path):
         flags = apsw.SQLITE_OPEN_READWRITE if os.access(path, os.W_OK) else apsw.SQLITE_OPEN_READONLY
         db = apsw.Connection(path, flags=flags)
-        db.set_busy_timeout(5_000)
-        _check(db, path)
-        db.execute("PRAGMA query_only = 1")
-        db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        try:
+            db.set_busy_timeout(5_000)
+            version = _check(db, path)
+            if not version:
+                raise MissingJournal(f"{path}: it is empty; begin a journal there with `pipetrail record`")
+            if version < VERSION:
+                raise JournalError(
+                    f"{path}: it was made by an older pipetrail (its schema is {version}, this one reads {VERSION});"
+                    " `pipetrail record` or `pipetrail prune` brings it up to date"
+                )
+            db.execute("PRAGMA query_only = 1")
+            db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        except BaseException:
+            db.close()
+            raise
         return db
+
+
+def reserve(db: apsw.Connection, path: str) -> None:
+    """Take the room on the disk that a transaction needs in the main file, before it is committed to the log.
+
+    What is in the log then always fits into the main file; so on a full disk the log can be emptied, and its own room
+    is enough to prune. Without this a full disk stays full: pruning, too, must first write to the log.
+
+    :raises FullDisk: when there is no such room.
+    """
+    size = ctypes.c_int64(int(db.pragma("page_count")) * int(db.pragma("page_size")))
+    try:
+        db.file_control("main", apsw.SQLITE_FCNTL_SIZE_HINT, ctypes.addressof(size))
+    except apsw.IOError as error:
+        raise full(path) from error
 
 
 def _check(db: apsw.Connection, path: str) -> int:

@@ -5,8 +5,10 @@ statement of its own that goes on behind the last row: so the log can be checkpo
 """
 
 import heapq
+import itertools
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -16,11 +18,12 @@ from pipetrail.model.identity import parse_event_id
 from pipetrail.stores.sqlite import rows
 from pipetrail.stores.sqlite.bodies import Bodies
 from pipetrail.stores.sqlite.errors import explained
-from pipetrail.stores.sqlite.filters import Filter, event_filter, object_filter
+from pipetrail.stores.sqlite.filters import event_filter, object_filter
 from pipetrail.stores.sqlite.opening import open_for_reading
 
 _SLICE_SECONDS = 0.8
 _PAGE = 1024
+_TOTALS_PAGE = 20_000
 _REFS = 50_000
 
 Row = tuple[Any, ...]
@@ -35,7 +38,12 @@ class JournalReader:
     def __init__(self, path: str) -> None:
         self.path = path
         self.db = open_for_reading(path)
-        self._bodies = Bodies(self.db)
+        try:
+            with explained(path):
+                self._bodies = Bodies(self.db)
+        except BaseException:
+            self.db.close()
+            raise
         self._strings: dict[int, str] = {}
         self._known_strings = 0
         self._refs: dict[tuple[int, int], ObjectRef] = {}
@@ -57,15 +65,13 @@ class JournalReader:
         with explained(self.path):
             segments = self._segments(query)
             if query.newest:
-                newest = list(self._newest(query, segments))
-                yield from reversed(newest)
+                yield from reversed(self._newest(query))
             elif query.order == "seq":
                 for segment in segments:
-                    for row in self._slices(segment, query, "seq"):
-                        yield self._event(segment, row)
+                    yield from self._pages(segment, query)
             else:
-                for _, _, segment, row in heapq.merge(*(self._by_time(segment, query) for segment in segments)):
-                    yield self._event(segment, row)
+                parts = (self._pages(segment, query) for segment in segments)
+                yield from heapq.merge(*parts, key=lambda event: (event.at, event.seq))
 
     def event(self, id_: str) -> Event | None:
         """The event with that id, found through its time.
@@ -73,13 +79,14 @@ class JournalReader:
         :raises ValueError: when the text is no event id.
         """
         at, number = parse_event_id(id_)
-        for segment in self._segments(Query()):
-            for row in self._run(f"{self._select(segment)} WHERE e.hash = ? AND e.at = ?", (number, at)):
-                return self._event(segment, row)
-        # An id without a time is that of an event that had none, and was given the time of its arrival.
-        for segment in self._segments(Query()) if not at else ():
-            for row in self._run(f"{self._select(segment)} WHERE e.hash = ? AND e.estimated", (number,)):
-                return self._event(segment, row)
+        with explained(self.path), self._snapshot():
+            for segment in self._segments(Query()):
+                for row in self._run(f"{self._select(segment)} WHERE e.hash = ? AND e.at = ?", (number, at)):
+                    return self._event(segment, row)
+            # An id without a time is that of an event that had none, and was given the time of its arrival.
+            for segment in self._segments(Query()) if not at else ():
+                for row in self._run(f"{self._select(segment)} WHERE e.hash = ? AND e.estimated", (number,)):
+                    return self._event(segment, row)
         return None
 
     def last_seq(self) -> int:
@@ -99,56 +106,61 @@ class JournalReader:
         columns = ", ".join(f"e.{column}" for column in rows.EVENT_COLUMNS.split(", "))
         return f"SELECT {columns}, m.text FROM events_{segment} e JOIN messages_{segment} m ON m.id = e.message"
 
-    def _filter(self, segment: int, query: Query) -> Filter:
-        return event_filter(self.db, segment, query)
+    @contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """One state of the file for a few statements. Nothing is yielded to a caller meanwhile: it may be slow."""
+        self.db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self.db.in_transaction:
+                self.db.execute("COMMIT")
 
-    def _newest(self, query: Query, segments: list[int]) -> Iterator[Event]:
+    def _newest(self, query: Query) -> list[Event]:
         """The last events in time, newest first."""
-        parts = []
-        for segment in segments:
-            where = self._filter(segment, query)
-            sql = f"{self._select(segment)} {where.sql()} ORDER BY e.at DESC, e.seq DESC LIMIT {query.newest}"
-            parts.append([(-row[1], -row[0], segment, row) for row in self._run(sql, where.bindings)])
-        for number, (_, _, segment, row) in enumerate(heapq.merge(*parts)):
-            if number >= query.newest:
-                return
-            yield self._event(segment, row)
+        parts: list[list[tuple[int, int, int, Row]]] = []
+        with self._snapshot():
+            for segment in self._segments(query):
+                where = event_filter(self.db, segment, query)
+                sql = f"{self._select(segment)} {where.sql()} ORDER BY e.at DESC, e.seq DESC LIMIT {query.newest}"
+                parts.append([(-row[1], -row[0], segment, row) for row in self._run(sql, where.bindings)])
+            found = itertools.islice(heapq.merge(*parts), query.newest)
+            return [self._event(segment, row) for _, _, segment, row in found]
 
-    def _by_time(self, segment: int, query: Query) -> Iterator[tuple[int, int, int, Row]]:
-        """The rows of one segment by time, each with what it is merged by and its segment."""
-        for row in self._slices(segment, query, "at"):
-            yield row[1], row[0], segment, row
-
-    def _slices(self, segment: int, query: Query, order: str) -> Iterator[Row]:
-        """The rows of one segment in order. No statement is open while the reader works on what it gave."""
-        where = self._filter(segment, query)
-        behind: tuple[int, int] | None = None
-        by = "e.at, e.seq" if order == "at" else "e.seq"
+    def _pages(self, segment: int, query: Query) -> Iterator[Event]:
+        """The events of one segment in the order of the query, page by page."""
+        behind: Event | None = None
         while True:
-            clause, bindings = where.sql(), where.bindings
-            if behind is not None:
-                more = "(e.at, e.seq) > (?, ?)" if order == "at" else "e.seq > ?"
-                clause += f" {'AND' if clause else 'WHERE'} {more}"
-                bindings += behind if order == "at" else behind[1:]
-            started = time.monotonic()
-            page: list[Row] = []
-            cursor = self.db.execute(f"{self._select(segment)} {clause} ORDER BY {by}", bindings)
-            for row in cursor:
-                page.append(row)
-                if len(page) >= _PAGE or time.monotonic() - started > _SLICE_SECONDS:
-                    break
-            else:
-                yield from page
-                return
-            cursor.close()
-            behind = (page[-1][1], page[-1][0])
+            with self._snapshot():
+                page, more = self._page(segment, query, behind)
             yield from page
+            if not more:
+                return
+            behind = page[-1]
+
+    def _page(self, segment: int, query: Query, behind: Event | None) -> tuple[list[Event], bool]:
+        """The events behind one, as many as are found in a short time; and whether there may be more."""
+        if not self._run("SELECT 1 FROM segments WHERE id = ?", (segment,)):
+            return [], False  # pruned meanwhile
+        where = event_filter(self.db, segment, query)
+        by_time = query.order == "at"
+        if behind is not None and by_time:
+            where.add("(e.at, e.seq) > (?, ?)", behind.at, behind.seq)
+        elif behind is not None:
+            where.add("e.seq > ?", behind.seq)
+        sql = f"{self._select(segment)} {where.sql()} ORDER BY {'e.at, e.seq' if by_time else 'e.seq'}"
+        started = time.monotonic()
+        page: list[Event] = []
+        cursor = self.db.execute(sql, where.bindings)
+        for row in cursor:
+            page.append(self._event(segment, row))
+            if len(page) >= _PAGE or time.monotonic() - started > _SLICE_SECONDS:
+                cursor.close()
+                return page, True
+        return page, False
 
     def _run(self, sql: str, bindings: Iterable[Any] = ()) -> list[Row]:
         return self.db.execute(sql, tuple(bindings)).fetchall()
-
-    def _rows(self, sql: str, bindings: Row) -> Iterator[Row]:
-        yield from self.db.execute(sql, bindings)
 
     def _text(self, number: int) -> str:
         found = self._strings.get(number)
@@ -286,14 +298,30 @@ class JournalReader:
             if number is None:
                 return
             for (segment,) in self._run("SELECT id FROM segments WHERE max_observed >= ? ORDER BY id", (since,)):
-                for uid, name, about, total, at, estimated in self._rows(
-                    f"SELECT source_uid, source_name, about, total, at, estimated FROM events_{segment}"
-                    " WHERE observed_at >= ? AND origin = 0 AND cluster = ? ORDER BY seq",
-                    (since, number),
-                ):
-                    if uid:
-                        key = rows.unpack_uid(uid)
-                    else:
-                        ref = self._ref(segment, about)
-                        key = f"{ref.namespace}/{rows.unpack_name(name, ref.name)}"
-                    yield key, total, 0 if estimated else at
+                behind: int | None = 0
+                while behind is not None:
+                    with self._snapshot():
+                        page, behind = self._totals_page(segment, number, since, behind)
+                    yield from page
+
+    def _totals_page(
+        self, segment: int, cluster: int, since: Micros, behind: int
+    ) -> tuple[list[tuple[str, int, Micros]], int | None]:
+        if not self._run("SELECT 1 FROM segments WHERE id = ?", (segment,)):
+            return [], None
+        found = self._run(
+            f"SELECT seq, source_uid, source_name, about, total, at, estimated FROM events_{segment}"
+            " WHERE seq > ? AND observed_at >= ? AND origin = 0 AND source_name NOTNULL AND cluster = ?"
+            f" ORDER BY seq LIMIT {_TOTALS_PAGE}",
+            (behind, since, cluster),
+        )
+        page: list[tuple[str, int, Micros]] = []
+        for _, uid, name, about, total, at, estimated in found:
+            if uid:
+                key = rows.unpack_uid(uid)
+            else:
+                # The Event of an object outside of namespaces is in namespace "default": the API wants it so.
+                ref = self._ref(segment, about)
+                key = f"{ref.namespace or 'default'}/{rows.unpack_name(name, ref.name)}"
+            page.append((key, total, 0 if estimated else at))
+        return page, found[-1][0] if len(found) == _TOTALS_PAGE else None

@@ -43,12 +43,14 @@ def prune(journal: Journal, bounds: Retention, now: Micros, steps: int = 1_000_0
     :param steps: how many transactions at most; the rest is done at the next call.
     """
     done = Pruned()
-    while steps > 0 and (reason := _over(journal, bounds, now)):
-        if not _drop_oldest(journal, reason, now, done):
-            break
-        steps -= 1
-    while steps > 0 and _drop_versions(journal, done):
-        steps -= 1
+    with explained(journal.path):
+        while steps > 0:
+            # The versions first: what they free may be enough.
+            if not _drop_versions(journal, done):
+                reason = _over(journal, bounds, now)
+                if not reason or not _drop_oldest(journal, reason, now, done):
+                    break
+            steps -= 1
     return done
 
 
@@ -82,7 +84,7 @@ def _drop_oldest(journal: Journal, reason: str, now: Micros, done: Pruned) -> bo
     number, events, since, until, last_seq = found[0]
     if number == journal.segment:
         journal.seal()
-    with explained(journal.path), db:
+    with db:
         schema.drop_segment(db, number)
         db.execute(
             "INSERT INTO prunes(at, reason, events, since, until) VALUES(?,?,?,?,?)",
@@ -103,7 +105,7 @@ def _drop_versions(journal: Journal, done: Pruned) -> bool:
     until = db.execute("SELECT value FROM meta WHERE key = 'pruned_seq'").get
     if until is None or until == db.execute("SELECT value FROM meta WHERE key = 'versions_pruned_seq'").get:
         return False
-    with explained(journal.path), db:
+    with db:
         # An object's state when history begins is still needed: its newest version before that stays.
         db.execute(
             "DELETE FROM versions WHERE seq IN (SELECT v.seq FROM versions v JOIN objects o ON o.id = v.object"

@@ -15,15 +15,19 @@ INT64 = (1 << 63) - 1
 
 
 def pack_uid(uid: str) -> bytes:
-    """A uid in 16 bytes where it is a UUID in its usual form, else as text."""
-    if len(uid) == 36 and uid[8] == uid[13] == uid[18] == uid[23] == "-" and uid.islower():
+    """A uid in 16 bytes where it is a UUID in its usual form, else as marked text of any other length."""
+    if len(uid) == 36 and uid[8:24:5] == "----":
+        digits = uid.replace("-", "")
         try:
-            packed = bytes.fromhex(uid.replace("-", ""))
+            packed = bytes.fromhex(digits)
         except ValueError:
-            return uid.encode()
-        if len(packed) == 16:  # shorter where there was white space, which fromhex passes over
+            packed = b""
+        if packed.hex() == digits:  # else it has capitals, white space or more dashes: it must come back as it was
             return packed
-    return uid.encode()
+    if not uid:
+        return b""
+    text = uid.encode()
+    return text + b"=" if len(text) != 15 else text + b"!!"
 
 
 def unpack_uid(packed: bytes | None) -> str:
@@ -31,14 +35,15 @@ def unpack_uid(packed: bytes | None) -> str:
     if not packed:
         return ""
     if len(packed) != 16:
-        return packed.decode()
+        return (packed[:-1] if packed.endswith(b"=") else packed[:-2]).decode()
     digits = packed.hex()
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def pack_name(name: str, about: str) -> str:
     """The name of an Event, which mostly begins with its object's: then only the rest."""
-    return name[len(about) :] if about and name.startswith(about + ".") else "=" + name
+    length = len(about)
+    return name[length:] if length and name[length : length + 1] == "." and name.startswith(about) else "=" + name
 
 
 def unpack_name(packed: str, about: str) -> str:

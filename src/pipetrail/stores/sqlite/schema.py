@@ -17,6 +17,7 @@ which costs a tenth of keeping them.
 import apsw
 
 VERSION = 1
+LAST_SEGMENT = "last_segment"  # in meta: the highest number that a segment ever had
 APPLICATION_ID = 0x7074726C  # "ptrl"
 
 _FIRST = """

@@ -1,32 +1,38 @@
 """The one writer: takes batches from a bounded queue and commits them in groups, in a thread of its own.
 
 A commit covers up to 1,000 events, or what came in 200 ms. When a commit fails, its batches are tried again before any
-other: nothing is lost as long as the process lives, and what it has not committed it has not moved past. While the
-queue is full, :meth:`Writer.put` waits, and so do the sources.
+other: nothing is lost as long as the process lives, and what it has not committed it has not moved past. Only a batch
+that no journal can take is left out, and noted as a reject. While the queue is full, :meth:`Writer.put` waits, and so
+do the sources.
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
+import apsw
 import msgspec
 
-from pipetrail.model import Batch, Micros
-from pipetrail.stores.sqlite.errors import FullDisk, JournalError
+from pipetrail.model import Batch, Micros, Reject
+from pipetrail.stores.sqlite.errors import FullDisk, JournalError, explained
 from pipetrail.stores.sqlite.journal import Journal
 from pipetrail.stores.sqlite.retention import Retention, prune, used_bytes
 
 T = TypeVar("T")
+Group = tuple[Batch, ...]
 _log = logging.getLogger(__name__)
 
 COMMIT_EVENTS = 1_000
 COMMIT_SECONDS = 0.2
 QUEUE_EVENTS = 4_000
 _PRUNE_SECONDS = 5.0
+_PRUNE_SHARE = 16  # and when the journal has grown by this part of its bound
 _RETRY_SECONDS = (0.2, 5.0)
 
 
@@ -67,7 +73,7 @@ class Writer:
         self._on_commit = on_commit
         self.bounds = bounds or Retention()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
-        self._queue: deque[tuple[Batch, ...]] = deque()
+        self._queue: deque[Group] = deque()
         self._pending = 0
         self._change = asyncio.Event()  # something was put, or stop was asked
         self._room = asyncio.Event()
@@ -76,6 +82,7 @@ class Writer:
         self._hurry = False  # somebody waits for what is queued
         self._task: asyncio.Task[None] | None = None
         self._journal: Journal | None = None
+        self._prune_above = 0
         self.done = Written()
 
     @property
@@ -108,15 +115,26 @@ class Writer:
         return await self._in_thread(lambda: question(self._opened))
 
     async def flush(self) -> None:
-        """Return once all that was put so far is durable."""
+        """Return once all that was put so far is durable.
+
+        :raises JournalError: when the writer has stopped without it.
+        """
         while self._queue or self._pending:
+            if self._task is None or self._task.done():
+                raise JournalError(self.done.trouble or "the writer has stopped")
             self._hurry = True
             self._change.set()
             await asyncio.sleep(0.005)
         self._hurry = False
 
-    async def stop(self, seconds: float = 4.0) -> bool:
-        """Commit what is queued and close the journal. False where that took too long: the rest will be read again."""
+    async def stop(self, seconds: float = 4.0, last: Sequence[Batch] = ()) -> bool:
+        """Commit what is queued and close the journal. False where that took too long: the rest will be read again.
+
+        :param last: batches that are queued without waiting for room.
+        """
+        if last:
+            self._queue.append(tuple(last))
+            self._pending += _size(self._queue[-1])
         if self._task is None:
             self._thread.shutdown(wait=False)
             return True
@@ -145,11 +163,12 @@ class Writer:
         pruned_at = 0.0
         while True:
             await self._wait()
-            batches = self._take()
-            if batches:
-                await self._commit(batches)
+            groups = self._take()
+            if groups:
+                await self._commit(groups)
             loop_time = asyncio.get_running_loop().time()
-            if loop_time - pruned_at > _PRUNE_SECONDS:
+            grown = self.bounds.size is not None and self.done.bytes > self._prune_above
+            if grown or loop_time - pruned_at > _PRUNE_SECONDS:
                 await self._in_thread(self._prune)
                 pruned_at = loop_time
             if self._stopping and not self._queue:
@@ -172,22 +191,24 @@ class Writer:
         except TimeoutError:
             return
 
-    def _take(self) -> list[Batch]:
-        batches: list[Batch] = []
+    def _take(self) -> list[Group]:
+        groups: list[Group] = []
         taken = 0
         while self._queue and taken < 2 * COMMIT_EVENTS:
-            for batch in self._queue.popleft():
-                taken += len(batch.events) + len(batch.objects)
-                batches.append(batch)
-        return batches
+            groups.append(self._queue.popleft())
+            taken += _size(groups[-1])
+        return groups
 
-    async def _commit(self, batches: list[Batch]) -> None:
+    async def _commit(self, groups: list[Group]) -> None:
         wait, longest = _RETRY_SECONDS
         done = self.done
+        batches = [batch for group in groups for batch in group]
+        taken = sum(map(_size, groups))
+        refused = False
         while True:
             started = time.perf_counter()
             try:
-                done.last_seq = await self._in_thread(lambda: self._opened.append(batches))
+                done.last_seq = await self._in_thread(partial(self._append, batches))
                 break
             except JournalError as error:
                 done.failures += 1
@@ -196,8 +217,19 @@ class Writer:
                 done.trouble = str(error)
                 if isinstance(error, FullDisk):
                     await self._in_thread(self._make_room)
+            except Exception as error:
+                done.failures += 1
+                if len(groups) > 1:
+                    for group in groups:
+                        await self._commit([group])
+                    return
+                if not refused:
+                    _log.exception("A batch can't be stored; it is left out.")
+                    batches, refused = [_refused(batch, error) for batch in batches], True
+                    continue
+                done.trouble = f"a batch can't be stored: {error}"
             if self._stopping:
-                self._queue.appendleft(tuple(batches))
+                self._queue.extendleft(reversed(groups))
                 raise RuntimeError(done.trouble)
             await asyncio.sleep(wait)
             wait = min(longest, wait * 2)
@@ -211,7 +243,7 @@ class Writer:
             done.objects += len(batch.objects)
             done.gaps += len(batch.gaps)
             done.rejects += len(batch.rejects)
-            self._pending -= len(batch.events) + len(batch.objects)
+        self._pending -= taken
         if self._pending < QUEUE_EVENTS // 2:
             self._room.set()
         if self._on_commit is not None:
@@ -219,19 +251,47 @@ class Writer:
 
     # ---- in the thread
 
+    def _append(self, batches: list[Batch]) -> int:
+        last_seq = self._opened.append(batches)
+        with contextlib.suppress(apsw.Error):  # it is stored: nothing may make it be sent again
+            self.done.bytes = used_bytes(self._opened.db)
+        return last_seq
+
     def _prune(self) -> None:
         try:
             self.done.pruned_events += prune(self._opened, self.bounds, self._now(), steps=20).events
             self.done.bytes = used_bytes(self._opened.db)
+            self._prune_above = self.done.bytes + (self.bounds.size or 0) // _PRUNE_SHARE
         except JournalError as error:
             _log.warning("The journal can't be pruned; it is tried again.", extra={"error": str(error)})
 
     def _make_room(self) -> None:
-        """The disk is full: pages that the oldest segment frees can be written again without growing the file."""
+        """The disk is full: pages that the oldest segment frees can be written again without growing the file.
+
+        Dropping it takes some room itself: that of the log, once it is emptied.
+        """
         journal = self._opened
         try:
+            with explained(journal.path):
+                journal.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             if journal.db.execute("SELECT count(*) FROM segments WHERE sealed = 1").get:
                 smaller = Retention(size=max(1, used_bytes(journal.db) - 1))
                 self.done.pruned_events += prune(journal, smaller, self._now(), steps=1).events
         except JournalError:
             return  # the append is tried again all the same
+
+
+def _size(group: Group) -> int:
+    return sum(len(batch.events) + len(batch.objects) for batch in group)
+
+
+def _refused(batch: Batch, error: Exception) -> Batch:
+    """A batch without what can't be stored: its position moves on, and a reject says what was left out."""
+    reject = Reject(
+        cluster=batch.cluster,
+        resource=batch.resource,
+        at=batch.alive_at or max((event.observed_at for event in batch.events), default=0),
+        reason=f"{type(error).__name__}: {error}"[:256],
+        body=f"{len(batch.events)} events and {len(batch.objects)} objects were left out",
+    )
+    return msgspec.structs.replace(batch, events=[], objects=[], gaps=[], rejects=[reject])
