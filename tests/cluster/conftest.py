@@ -1,19 +1,28 @@
-"""The control plane that all tests of a run share."""
+"""The control plane that all tests of a run share, and the recorder with the rights of deploy/rbac.yaml."""
 
 from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from cluster import build
 from cluster.controlplane import ControlPlane
+from tests.cluster import certificates, rights
+from tests.cluster.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from cluster.access import ServiceAccount
+    from cluster.client import Client
+
+Record = Callable[..., Recording]
 
 _numbers = itertools.count(1)
 
@@ -57,3 +66,48 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     yield name
     # It is not waited for: the cluster empties it while the next test runs.
     control_plane.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="session")
+def admin(control_plane: ControlPlane) -> Iterator[Client]:
+    """Talks to the API server as admin."""
+    with closing(control_plane.client()) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def account(control_plane: ControlPlane, admin: Client) -> ServiceAccount:
+    """A service account with the rights of deploy/rbac.yaml in the whole cluster."""
+    return rights.grant_all(control_plane, admin)
+
+
+@pytest.fixture(scope="session")
+def spare(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A second control plane, whose API server tests may stop. It keeps Events for 4 s, and takes certificates."""
+    directory = tmp_path_factory.mktemp("spare")
+    certificates.make_authority(directory)
+    flags = [f"--client-ca-file={directory / 'ca.crt'}"]
+    with ControlPlane(directory / "cluster", programs=programs, event_ttl="4s", apiserver_flags=flags) as running:
+        running.add_nodes(2)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def spare_account(spare: ControlPlane) -> Iterator[ServiceAccount]:
+    """The service account of deploy/rbac.yaml in the second control plane."""
+    with closing(spare.client()) as client:
+        yield rights.grant_all(spare, client)
+
+
+@pytest.fixture
+def record(account: ServiceAccount, tmp_path: Path) -> Iterator[Record]:
+    """Starts a recorder with these rights, or another kubeconfig, and options; returns when it sees all it should."""
+    with ExitStack() as stack:
+
+        def start(*options: str, kubeconfig: Path | None = None, hurried: bool = False) -> Recording:
+            recording = Recording(tmp_path, kubeconfig or account.kubeconfig, *options, hurried=hurried)
+            stack.enter_context(recording)
+            recording.wait_ready()
+            return recording
+
+        yield start

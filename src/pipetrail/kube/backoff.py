@@ -1,6 +1,7 @@
-"""Waiting times of a loop that never ends: growing, spread, capped, and back to the start after success; its tries.
+"""Waiting times of a loop that never ends: growing, spread, capped, and back to the start after success.
 
-Retry libraries wrap calls that end; this loop does not, and its pause may also be told by the server.
+Retry libraries wrap calls that end; this loop does not, and its pause may also be told by the server. What counts as
+success stands here too: a watch that opens and ends at once is none.
 """
 
 import asyncio

@@ -7,7 +7,8 @@ JSON at all is a :class:`Broken`.
 import datetime as dt
 import json
 from collections.abc import Iterable
-from typing import Any, TypeVar, get_args
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -131,17 +132,22 @@ def lenient(found: dict[str, Any], kind: type[T]) -> T:
 
 
 def _nested(value: Any, kind: Any) -> Any:
-    for option in get_args(kind) or (kind,):
-        if isinstance(option, type) and issubclass(option, msgspec.Struct) and isinstance(value, dict):
-            return lenient(value, option)  # type: ignore[type-var]
-        inner = get_args(option) or get_args(kind)
-        if isinstance(value, list) and inner and isinstance(inner[0], type) and issubclass(inner[0], msgspec.Struct):
-            return [lenient(item, inner[0]) for item in value if isinstance(item, dict)]  # type: ignore[type-var]
-        if isinstance(value, dict) and option is not kind and getattr(option, "__origin__", None) is dict:
+    for option in get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,):
+        origin = get_origin(option)
+        inner = get_args(option)[0] if origin is list else None
+        if isinstance(value, dict) and _is_struct(option):
+            return lenient(value, option)
+        if isinstance(value, list) and _is_struct(inner):
+            return [lenient(item, inner) for item in value if isinstance(item, dict)]
+        if isinstance(value, dict) and origin is dict:
             return {key: item for key, item in value.items() if isinstance(item, str)}
         if option is str and isinstance(value, int | float | bool):
             return str(value)
     return None
+
+
+def _is_struct(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def fit(found: Any, kind: type[T]) -> T:

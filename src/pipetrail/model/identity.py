@@ -21,7 +21,7 @@ def uid_key(uid: str) -> int:
     """A 63-bit key of a uid. A uid is random already, so 64 of its own bits do; anything else is hashed."""
     if len(uid) == 36:
         try:
-            return int(uid[:8] + uid[24:32], 16) & _MASK
+            return int(uid[:8] + uid[28:], 16) & _MASK
         except ValueError:
             pass
     return fingerprint(uid)

@@ -118,6 +118,8 @@ class LiveSource:
         into = Changes()
         if page.first:
             self._present = set()
+            if page.cause == "ServerWentBack" and isinstance(self.reader, ObjectReader):
+                self.reader.forget_deletions()
         rejects = [self._reject(broken, now) for broken in page.broken]
         for item in page.items:
             try:

@@ -61,6 +61,10 @@ class ObjectReader:
         """The uids of the objects that live, or were still known to live at a time, in microseconds."""
         return self._known.keys() | {uid for uid, deleted_at in self._gone.items() if deleted_at >= since}
 
+    def forget_deletions(self) -> None:
+        """The server went back to an earlier state: what was deleted since may live again."""
+        self._gone.clear()
+
     def read(self, item: wire.Kept, arrived: Micros, into: Changes) -> str:
         """Take a copy of an object as it is now; returns its uid."""
         uid = item.metadata.uid

@@ -265,7 +265,7 @@ class Journal:
             number = self._one(
                 "INSERT INTO objects(cluster, source, api_version, kind, namespace, name, uid, created_at, deleted_at,"
                 " last_version) VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT(cluster, uid) DO UPDATE SET"
-                " last_version = excluded.last_version, deleted_at = coalesce(excluded.deleted_at, deleted_at)"
+                " last_version = excluded.last_version, deleted_at = excluded.deleted_at"
                 " RETURNING id",
                 (
                     text[version.cluster],
