@@ -45,11 +45,14 @@ class Faulty(Journal):
         self.fail: Callable[[Sequence[Batch]], None] = lambda _: None
         self.groups: list[int] = []
 
-    def append(self, batches: Sequence[Batch]) -> int:
-        assert self.go.wait(30)
+    def begin(self, batches: Sequence[Batch]) -> None:
         self.fail(batches)
         self.groups.append(sum(len(batch.events) for batch in batches))
-        return super().append(batches)
+        super().begin(batches)
+
+    def commit(self) -> int:
+        assert self.go.wait(30)
+        return super().commit()
 
 
 @asynccontextmanager

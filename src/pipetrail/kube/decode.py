@@ -134,7 +134,7 @@ def lenient(found: dict[str, Any], kind: type[T]) -> T:
 def _nested(value: Any, kind: Any) -> Any:
     for option in get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,):
         origin = get_origin(option)
-        inner = get_args(option)[0] if origin is list else None
+        inner: Any = get_args(option)[0] if origin is list else None
         if isinstance(value, dict) and _is_struct(option):
             return lenient(value, option)
         if isinstance(value, list) and _is_struct(inner):

@@ -216,12 +216,14 @@ def _template_env(found: Any) -> Any:
     for entry in found if isinstance(found, list) else ():
         if not isinstance(entry, dict):
             continue
-        source = entry.get("valueFrom")
-        if entry.get("name") in ENV_VALUES and isinstance(entry.get("value"), str):
-            kept.append({"name": entry["name"], "value": entry["value"]})
+        name, value, source = entry.get("name"), entry.get("value"), entry.get("valueFrom")
+        if not isinstance(name, str):
+            continue
+        if name in ENV_VALUES and isinstance(value, str):
+            kept.append({"name": name, "value": value})
         elif isinstance(source, dict) and ("secretKeyRef" in source or "configMapKeyRef" in source):
             refs = {key: _hidden(source[key]) for key in ("secretKeyRef", "configMapKeyRef") if key in source}
-            kept.append({"name": entry.get("name"), "valueFrom": refs})
+            kept.append({"name": name, "valueFrom": refs})
     return kept
 
 

@@ -22,25 +22,26 @@ _SECOND = (
 )
 _SECRETS = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
-    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"  # JSON web token
-    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"  # AWS access key id
-    r"|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}"
-    r"|\bglpat-[A-Za-z0-9_-]{16,}|\bhf_[A-Za-z0-9]{20,}|\bsk-[A-Za-z0-9_-]{20,}|\bxox[abeprs]-[A-Za-z0-9-]{10,}"
-    r"|\bAIza[A-Za-z0-9_-]{35}|\bnvapi-[A-Za-z0-9_-]{20,}|\bdapi[0-9a-f]{32}\b"
+    r"|\b(?:eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"  # JSON web token
+    r"|(?:AKIA|ASIA)[A-Z0-9]{16}\b"  # AWS access key id
+    r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{20,}"
+    r"|sk-[A-Za-z0-9_-]{20,}|xox[abeprs]-[A-Za-z0-9-]{10,}|AIza[A-Za-z0-9_-]{35}|nvapi-[A-Za-z0-9_-]{20,}"
+    r"|dapi[0-9a-f]{32}\b)"
     r"|(?<=://)[^/\s:@\"\\]*:[^/\s@\"\\]+(?=@)"  # user:password in a URL
-    rf"|(?P<url>(?i:[?&](?:sig|token|key)=)){_NOT_YET}{_BARE}{{8,}}"
-    rf"|(?P<bearer>(?i:\bbearer\s+)){_NOT_YET}(?=\S*\d|\S{{24}})[A-Za-z0-9._~+/=-]{{8,}}"
-    rf"|(?P<header>(?i:\bauthorization{_QUOTE}?[ \t]*[=:][ \t]*{_QUOTE}?(?:basic|token|negotiate)[ \t]+))"
+    rf"|(?P<url>[?&](?i:sig|token|key)=){_NOT_YET}{_BARE}{{8,}}"
+    # All below begins where a word does; what none of these words is in is passed over at once.
+    r"|(?<![A-Za-z0-9_.-])(?i:(?=[a-z0-9_.-]*(?:passw|passph|secret|token|credential|signature|key|bearer|authoriz))(?:"
+    rf"(?P<bearer>bearer\s+){_NOT_YET}(?=\S{{0,64}}\d|\S{{24}})[a-z0-9._~+/=-]{{8,}}"
+    rf"|(?P<header>authorization{_QUOTE}?[ \t]*[=:][ \t]*{_QUOTE}?(?:basic|token|negotiate)[ \t]+)"
     rf"{_NOT_YET}{_BARE}{{4,}}"
     # In quotes it goes to the closing one.
-    rf"|(?P<quoted>(?i:(?<![\w.-])(?:{_FIRST}|{_SECOND}(?={_QUOTE}?[ \t]*[=:][ \t]*{_QUOTE}{_HARMLESS}))"
-    rf"{_QUOTE}?[ \t]*[=:][ \t]*){_QUOTE}){_NOT_YET}[^\"'\\\n]{{4,}}"
-    rf"|(?P<password>(?i:(?<![\w.-]){_FIRST}[ \t]*[=:][ \t]*)){_NOT_YET}{_BARE}{{4,}}"
-    rf"|(?P<key>(?i:(?<![\w.-]){_SECOND}[ \t]*=[ \t]*)){_NOT_YET}{_HARMLESS}{_BARE}{{4,}}"
+    rf"|(?P<quoted>(?:{_FIRST}|{_SECOND}(?={_QUOTE}?[ \t]*[=:][ \t]*{_QUOTE}{_HARMLESS}))"
+    rf"{_QUOTE}?[ \t]*[=:][ \t]*{_QUOTE}){_NOT_YET}[^\"'\\\n]{{4,}}"
+    rf"|(?P<password>{_FIRST}[ \t]*[=:][ \t]*){_NOT_YET}{_BARE}{{4,}}"
+    rf"|(?P<key>{_SECOND}[ \t]*=[ \t]*){_NOT_YET}{_HARMLESS}{_BARE}{{4,}}"
     # With a colon it may be a sentence or an image: only what looks drawn by lot is one.
-    rf"|(?P<told>(?i:(?<![\w./-]){_SECOND}[ \t]*:[ \t]*|(?<![\w./-])(?:{_FIRST}|{_SECOND})[ \t]+is[ \t]+"
-    rf"|(?<!\S)--(?:{_FIRST}|{_SECOND})[ \t]+))"
-    rf"{_NOT_YET}{_HARMLESS}(?={_BARE}*\d){_BARE}{{6,}}",
+    rf"|(?P<told>(?<!/){_SECOND}[ \t]*:[ \t]*|(?:{_FIRST}|{_SECOND})[ \t]+is[ \t]+|--(?:{_FIRST}|{_SECOND})[ \t]+)"
+    rf"{_NOT_YET}{_HARMLESS}(?={_BARE}{{0,64}}\d){_BARE}{{6,}}))",
     re.DOTALL,
 )
 # One of these is in the small letters of every text that the pattern can match. Looking for them first costs a tenth of

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipetrail.model import Batch, Event, ObjectQuery, ObjectVersion, Query, SourceState, Store
+from pipetrail.model import Batch, Event, ObjectQuery, ObjectRef, ObjectVersion, Query, SourceState, Store
 from pipetrail.testing import strategies
 from pipetrail.testing.strategies import START
 
@@ -157,6 +157,8 @@ class StoreContract:
                 key = (version.cluster, version.ref.uid)
                 if version.body:
                     latest[key] = version.body
+                # The last word counts: after a restore from a backup what was deleted may live again.
+                gone.pop(key, None)
                 if version.deleted_at is not None:
                     gone[key] = version.deleted_at
             found = {(item.cluster, item.ref.uid): item for item in store.objects(ObjectQuery())}
@@ -180,7 +182,7 @@ def event(**changes: object) -> Event:
     return Event(**fields | changes)
 
 
-REF = strategies.ObjectRef(api_version="v1", kind="Pod", namespace="ml", name="train-1", uid="u-1")
+REF = ObjectRef(api_version="v1", kind="Pod", namespace="ml", name="train-1", uid="u-1")
 
 
 def bare(found: Event) -> Event:

@@ -60,25 +60,26 @@ class Journal:
         """Take up what the file holds; also after a failed transaction."""
         self._loaded = False
         self.bodies = Bodies(self.db)
-        ids = count(self._one("SELECT coalesce(max(id), 0) + 1 FROM strings"))
+        ids = count(self.value("SELECT coalesce(max(id), 0) + 1 FROM strings"))
         self._strings: Interned[str] = Interned(1 << 62, lambda number, text: (number, text), ids)
         self._strings.update((text, number) for number, text in self.db.execute("SELECT id, text FROM strings"))
-        self.next_seq: int = self._one("SELECT value FROM meta WHERE key = 'next_seq'")
-        self.segment: int = self._one("SELECT coalesce(max(id), 0) FROM segments WHERE sealed = 0")
-        self.segment_events: int = self._one(
+        self.next_seq: int = self.value("SELECT value FROM meta WHERE key = 'next_seq'")
+        self.segment: int = self.value("SELECT coalesce(max(id), 0) FROM segments WHERE sealed = 0")
+        self.segment_events: int = self.value(
             "SELECT coalesce(max(events), 0) FROM segments WHERE id = ?", (self.segment,)
         )
         self._begin_interning()
         self._loaded = True
 
-    def _one(self, sql: str, bindings: Row = ()) -> Any:
+    def value(self, sql: str, bindings: Row = ()) -> Any:
+        """The first column of the first row of an answer, or None."""
         return self.db.execute(sql, bindings).get
 
     def _begin_interning(self) -> None:
         next_ref = next_message = 1
         if self.segment:
-            next_ref = self._one(f"SELECT coalesce(max(id), 0) + 1 FROM refs_{self.segment}")
-            next_message = self._one(f"SELECT coalesce(max(id), 0) + 1 FROM messages_{self.segment}")
+            next_ref = self.value(f"SELECT coalesce(max(id), 0) + 1 FROM refs_{self.segment}")
+            next_message = self.value(f"SELECT coalesce(max(id), 0) + 1 FROM messages_{self.segment}")
         self._refs: dict[int, Interned[ObjectRef]] = {}
         self._ref_ids = count(next_ref)
         self._messages: Interned[str] = Interned(
@@ -99,29 +100,46 @@ class Journal:
 
         :raises JournalError: when nothing was kept (a full disk, a failing one); the same batches may be sent again.
         """
-        if self.segment_events >= self._segment_events:
-            self.seal()  # first: after the transaction its failure would look like that of the transaction
-        with self._transaction():
+        if self.full:
+            self.seal()
+        self.begin(batches)
+        return self.commit()
+
+    @property
+    def full(self) -> bool:
+        """Whether the current segment has all the events that it should take: :meth:`seal` it then."""
+        return self.segment_events >= self._segment_events
+
+    def begin(self, batches: Sequence[Batch]) -> None:
+        """Put batches into a transaction that :meth:`commit` ends. This half computes, the other waits for the disk.
+
+        :raises JournalError: when the transaction is undone.
+        """
+        with self._undone_on_error():
+            if not self._loaded:
+                self._load()
+            self.db.execute("BEGIN IMMEDIATE")
             self._append(batches)
             self.db.execute("UPDATE meta SET value = ? WHERE key = 'next_seq'", (self.next_seq,))
+
+    def commit(self) -> int:
+        """Make durable what was begun; returns the last ``seq`` given.
+
+        :raises JournalError: when nothing was kept.
+        """
+        with self._undone_on_error():
+            reserve(self.db, self.path)
+            self.db.execute("COMMIT")
         return self.next_seq - 1
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _undone_on_error(self) -> Iterator[None]:
         with explained(self.path):
-            if not self._loaded:
-                self._load()
             try:
-                self.db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield
-                    reserve(self.db, self.path)
-                    self.db.execute("COMMIT")
-                except BaseException:
-                    if self.db.in_transaction:
-                        self.db.execute("ROLLBACK")
-                    raise
+                yield
             except BaseException:
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
                 self._load()
                 raise
 
@@ -230,7 +248,7 @@ class Journal:
 
     def _begin_segment(self) -> None:
         # Never the number of a segment that was dropped: readers remember what they read under it.
-        number = 1 + self._one(
+        number = 1 + self.value(
             "SELECT max(coalesce(max(id), 0), (SELECT coalesce(max(value), 0) FROM meta WHERE key = ?)) FROM segments",
             (schema.LAST_SEGMENT,),
         )
@@ -262,7 +280,7 @@ class Journal:
             ref = version.ref
             seq = self.next_seq
             self.next_seq += 1
-            number = self._one(
+            number = self.value(
                 "INSERT INTO objects(cluster, source, api_version, kind, namespace, name, uid, created_at, deleted_at,"
                 " last_version) VALUES(?,?,?,?,?,?,?,?,?,?) ON CONFLICT(cluster, uid) DO UPDATE SET"
                 " last_version = excluded.last_version, deleted_at = excluded.deleted_at"
@@ -340,7 +358,9 @@ class Journal:
 
     def name_cluster(self, cluster: str, label: str, event_ttl: Micros | None) -> None:
         """Remember what people call a cluster (its context or server), and how long it keeps Events."""
-        with self._transaction():
+        with self._undone_on_error(), self.db:
+            if not self._loaded:
+                self._load()
             number = self._strings[cluster]
             self._keep_strings()
             self.db.execute(

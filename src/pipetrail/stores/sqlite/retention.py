@@ -12,6 +12,7 @@ from pipetrail.stores.sqlite.errors import explained
 from pipetrail.stores.sqlite.journal import Journal
 
 _STEP = 2_000  # rows of object versions a transaction
+_LEAST_EVENTS = 1_000  # a segment with fewer is not halved, but dropped
 _SEGMENTS_IN_CAP = 8  # a segment may take an eighth of the cap, so that there is always an old one to drop
 
 
@@ -85,6 +86,10 @@ def _drop_oldest(journal: Journal, reason: str, now: Micros, done: Pruned) -> bo
     if number == journal.segment:
         journal.seal()
     with db:
+        if reason == "size" and events > _LEAST_EVENTS and _is_last(db, number):
+            # It is all that there is: its newer half may fit.
+            last_seq, until = _keep_newer_half(journal, number, events)
+            events -= events // 2
         schema.drop_segment(db, number)
         db.execute(
             "INSERT INTO prunes(at, reason, events, since, until) VALUES(?,?,?,?,?)",
@@ -97,6 +102,38 @@ def _drop_oldest(journal: Journal, reason: str, now: Micros, done: Pruned) -> bo
     done.segments += 1
     done.events += events
     return True
+
+
+def _is_last(db: apsw.Connection, number: int) -> bool:
+    return not db.execute("SELECT count(*) FROM segments WHERE id > ? AND events > 0", (number,)).get
+
+
+def _keep_newer_half(journal: Journal, number: int, events: int) -> tuple[int, Micros]:
+    """Copy the newer half of a segment into a new one; returns the last seq and the latest time of the older half."""
+    db = journal.db
+    new = int(journal.value("SELECT max(id) + 1 FROM segments"))
+    first = db.execute(f"SELECT seq FROM events_{number} ORDER BY seq LIMIT 1 OFFSET ?", (events - events // 2,)).get
+    full_text = bool(db.execute("SELECT count(*) FROM sqlite_schema WHERE name = ?", (f"fts_{number}",)).get)
+    schema.create_segment(db, new, full_text)
+    db.execute(f"INSERT INTO events_{new} SELECT * FROM events_{number} WHERE seq >= ?", (first,))
+    db.execute(
+        f"INSERT INTO refs_{new} SELECT * FROM refs_{number} WHERE id IN"
+        f" (SELECT about FROM events_{new} UNION SELECT related FROM events_{new})"
+    )
+    db.execute(
+        f"INSERT INTO messages_{new} SELECT * FROM messages_{number} WHERE id IN (SELECT message FROM events_{new})"
+    )
+    if full_text:
+        db.execute(f"INSERT INTO fts_{new}(rowid, text) SELECT id, text FROM messages_{new}")
+    db.execute(
+        "INSERT INTO segments(id, first_seq, last_seq, events, min_at, max_at, min_observed, max_observed)"
+        " SELECT ?, min(seq), max(seq), count(*), min(at), max(at), min(observed_at), max(observed_at)"
+        f" FROM events_{new}",
+        (new,),
+    )
+    schema.seal_segment(db, new)
+    older = f"FROM events_{number} WHERE seq < ?"
+    return journal.value(f"SELECT max(seq) {older}", (first,)), journal.value(f"SELECT max(at) {older}", (first,))
 
 
 def _drop_versions(journal: Journal, done: Pruned) -> bool:

@@ -1,4 +1,4 @@
-"""The one writer: takes batches from a bounded queue and commits them in groups, in a thread of its own.
+"""The one writer: takes batches from a bounded queue and commits them in groups; a thread waits for the disk.
 
 A commit covers up to 1,000 events, or what came in 200 ms. When a commit fails, its batches are tried again before any
 other: nothing is lost as long as the process lives, and what it has not committed it has not moved past. Only a batch
@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TypeVar
 
 import apsw
@@ -82,6 +81,7 @@ class Writer:
         self._hurry = False  # somebody waits for what is queued
         self._task: asyncio.Task[None] | None = None
         self._journal: Journal | None = None
+        self._lock = asyncio.Lock()  # a question must not meet a transaction that is under way
         self._prune_above = 0
         self.done = Written()
 
@@ -112,7 +112,8 @@ class Writer:
 
     async def ask(self, question: Callable[[Journal], T]) -> T:
         """Run something on the journal between two commits, in its thread, and return the answer."""
-        return await self._in_thread(lambda: question(self._opened))
+        async with self._lock:
+            return await self._in_thread(lambda: question(self._opened))
 
     async def flush(self) -> None:
         """Return once all that was put so far is durable.
@@ -208,7 +209,13 @@ class Writer:
         while True:
             started = time.perf_counter()
             try:
-                done.last_seq = await self._in_thread(partial(self._append, batches))
+                async with self._lock:
+                    if self._opened.full:
+                        await self._in_thread(self._opened.seal)
+                    # Computing in a second thread would only move every event from one core to the other and back;
+                    # waiting for the disk is what a thread is good for.
+                    self._opened.begin(batches)
+                    done.last_seq = await self._in_thread(self._finish)
                 break
             except JournalError as error:
                 done.failures += 1
@@ -251,8 +258,8 @@ class Writer:
 
     # ---- in the thread
 
-    def _append(self, batches: list[Batch]) -> int:
-        last_seq = self._opened.append(batches)
+    def _finish(self) -> int:
+        last_seq = self._opened.commit()
         with contextlib.suppress(apsw.Error):  # it is stored: nothing may make it be sent again
             self.done.bytes = used_bytes(self._opened.db)
         return last_seq
