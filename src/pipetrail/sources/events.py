@@ -11,6 +11,7 @@ from pipetrail.kube import keep, wire
 from pipetrail.model import Event, Micros, ObjectRef, SourceObject, fingerprint, uid_key
 from pipetrail.model.identity import increment_hash
 from pipetrail.model.times import PLAUSIBLE_FROM
+from pipetrail.sources.changes import Changes
 from pipetrail.sources.counting import Counts
 
 _NOWHERE = ObjectRef()
@@ -27,6 +28,16 @@ class EventReader:
         self._counts = counts
         self.shortest_life: Micros | None = None
         self._severity = {"Warning": "warning"}
+
+    def take(self, type_: str, found: wire.KubeEvent, arrived: Micros, into: Changes) -> None:
+        """Take a frame of a watch. :raises ValueError: when its Event has neither a uid nor a name."""
+        meta = found.metadata
+        if not meta.uid and not meta.name:
+            raise ValueError("it has no uid")
+        if type_ == "DELETED":
+            self.deleted(found, arrived)
+        elif (event := self.read(found, arrived)) is not None:
+            into.events.append(event)
 
     def read(self, found: wire.KubeEvent, arrived: Micros) -> Event | None:
         """The event that this copy adds, or None when it adds nothing.

@@ -10,10 +10,11 @@ from pipetrail.kube.keep import redact
 from pipetrail.kube.kinds import Resource
 from pipetrail.kube.watch import Blind, Changed, Listed, Signal, Watch
 from pipetrail.model import Batch, Event, Gap, Micros, Reject, SourceState
+from pipetrail.sources.changes import Changes
 from pipetrail.sources.counting import Counts
 from pipetrail.sources.events import EventReader
 from pipetrail.sources.gaps import gap_event, gap_of
-from pipetrail.sources.objects import Changes, ObjectReader
+from pipetrail.sources.objects import ObjectReader
 
 _REJECT_BYTES = 4096
 _ALIVE_EVERY = 5_000_000  # µs between two notes that a quiet source is alive
@@ -91,28 +92,13 @@ class LiveSource:
     def _read_frames(self, signal: Changed, now: Micros) -> tuple[Changes, list[Reject]]:
         into = Changes()
         rejects = [self._reject(broken, now) for broken in signal.broken] if signal.broken else []
+        take = self.reader.take
         for frame in signal.frames:
             try:
-                self._read(frame.type, frame.object, now, into)
+                take(frame.type, frame.object, now, into)
             except Exception as error:  # one object that no rule foresaw must not cost the others
                 rejects.append(self._odd(frame.object, error, now))
         return into, rejects
-
-    def _read(self, type_: str, item: Any, now: Micros, into: Changes) -> None:
-        meta = item.metadata
-        if not meta.uid and not (meta.name and isinstance(self.reader, EventReader)):
-            raise ValueError("it has no uid")
-        if isinstance(self.reader, EventReader):
-            if type_ == "DELETED":
-                self.reader.deleted(item, now)
-            elif (event := self.reader.read(item, now)) is not None:
-                into.events.append(event)
-        elif type_ == "DELETED":
-            gone = self.reader.delete(item, now)
-            into.events += gone.events
-            into.objects += gone.objects
-        else:
-            self.reader.read(item, now, into)
 
     async def _listed(self, page: Listed, now: Micros) -> Batch:
         into = Changes()
@@ -123,7 +109,7 @@ class LiveSource:
         rejects = [self._reject(broken, now) for broken in page.broken]
         for item in page.items:
             try:
-                self._read("ADDED", item, now, into)
+                self.reader.take("ADDED", item, now, into)
             except Exception as error:
                 rejects.append(self._odd(item, error, now))
         if isinstance(self.reader, ObjectReader):  # of a million Events this would be half of the memory

@@ -11,6 +11,7 @@ import msgspec
 
 from pipetrail.kube import keep, wire
 from pipetrail.model import Event, Micros, ObjectRef, ObjectVersion, SourceObject, fingerprint
+from pipetrail.sources.changes import Changes
 from pipetrail.sources.facets import Facet, facets, micros
 
 _GONE = 50_000  # deleted uids that are remembered, so that a repeated or late frame does not bring one back
@@ -21,13 +22,6 @@ class _Known(msgspec.Struct, gc=False):
     facets: frozenset[int]
     lasting: dict[int, Facet]
     ref: ObjectRef
-
-
-class Changes(msgspec.Struct):
-    """What some copies added."""
-
-    events: list[Event] = msgspec.field(default_factory=list)
-    objects: list[ObjectVersion] = msgspec.field(default_factory=list)
 
 
 class ObjectReader:
@@ -64,6 +58,17 @@ class ObjectReader:
     def forget_deletions(self) -> None:
         """The server went back to an earlier state: what was deleted since may live again."""
         self._gone.clear()
+
+    def take(self, type_: str, item: wire.Kept, arrived: Micros, into: Changes) -> None:
+        """Take a frame of a watch. :raises ValueError: when its object has no uid."""
+        if not item.metadata.uid:
+            raise ValueError("it has no uid")
+        if type_ == "DELETED":
+            gone = self.delete(item, arrived)
+            into.events += gone.events
+            into.objects += gone.objects
+        else:
+            self.read(item, arrived, into)
 
     def read(self, item: wire.Kept, arrived: Micros, into: Changes) -> str:
         """Take a copy of an object as it is now; returns its uid."""

@@ -17,9 +17,10 @@ from pipetrail.kube.decode import Decoder
 from pipetrail.kube.kinds import CORE, shape
 from pipetrail.model import Batch, Micros, Reject
 from pipetrail.model.times import format_time, parse_time
+from pipetrail.sources.changes import Changes
 from pipetrail.sources.counting import Counts
 from pipetrail.sources.events import EventReader
-from pipetrail.sources.objects import Changes, ObjectReader
+from pipetrail.sources.objects import ObjectReader
 
 POSITION = "recording"
 _STEP = 200_000  # µs of recorded time in one batch
@@ -133,31 +134,26 @@ class Recording:
                 yield before, number, line
 
     def _read(self, data: bytes, at: Micros, into: dict[str, Batch]) -> None:
+        changes = Changes()
         try:
             line = _line.decode(data)
             about = _kind.decode(line.object)
             group = about.api_version.partition("/")[0] if "/" in about.api_version else ""
             found = self._decoder(group, about.kind).item(line.object)
+            resource = resource_key(about.api_version, about.kind)
+            reader: EventReader | ObjectReader = (
+                self._events
+                if isinstance(found, wire.KubeEvent)
+                else self._objects.setdefault(resource, ObjectReader(self.cluster))
+            )
+            reader.take(line.type, found, at, changes)
         except (msgspec.DecodeError, ValueError, UnicodeDecodeError, RecursionError) as error:
             reject = Reject(
                 cluster=self.cluster, resource=POSITION, at=at, reason=str(error)[:256], body=keep.rejected(data)
             )
             self._batch(POSITION, at, into).rejects.append(reject)
             return
-        resource = resource_key(about.api_version, about.kind)
         batch = self._batch(resource, at, into)
-        if isinstance(found, wire.KubeEvent):
-            if line.type == "DELETED":
-                self._events.deleted(found, at)
-            elif (event := self._events.read(found, at)) is not None:
-                batch.events.append(event)
-            return
-        reader = self._objects.setdefault(resource, ObjectReader(self.cluster))
-        if line.type == "DELETED":
-            changes = reader.delete(found, at)
-        else:
-            changes = Changes()
-            reader.read(found, at, changes)
         batch.events.extend(changes.events)
         batch.objects.extend(changes.objects)
 
