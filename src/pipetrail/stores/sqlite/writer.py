@@ -33,6 +33,16 @@ QUEUE_EVENTS = 4_000
 _PRUNE_SECONDS = 5.0
 _PRUNE_SHARE = 16  # and when the journal has grown by this part of its bound
 _RETRY_SECONDS = (0.2, 5.0)
+_BAD_VALUES = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    apsw.TooBigError,
+    apsw.MismatchError,
+    apsw.ConstraintError,
+    msgspec.MsgspecError,
+)
+"""What a value that no journal can take raises."""
 
 
 class Written(msgspec.Struct):
@@ -224,7 +234,7 @@ class Writer:
                 done.trouble = str(error)
                 if isinstance(error, FullDisk):
                     await self._in_thread(self._make_room)
-            except Exception as error:
+            except _BAD_VALUES as error:
                 done.failures += 1
                 if len(groups) > 1:
                     for group in groups:
@@ -235,6 +245,12 @@ class Writer:
                     batches, refused = [_refused(batch, error) for batch in batches], True
                     continue
                 done.trouble = f"a batch can't be stored: {error}"
+            except Exception as error:
+                # Not a fault of the batch: leaving it out would let the positions pass all that comes.
+                done.failures += 1
+                if not done.trouble:
+                    _log.exception("The journal can't be written; it is tried again.")
+                done.trouble = f"internal error: {type(error).__name__}: {error}"
             if self._stopping:
                 self._queue.extendleft(reversed(groups))
                 raise RuntimeError(done.trouble)
