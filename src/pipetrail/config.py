@@ -86,7 +86,7 @@ def parse_size(text: str) -> int | None:
     """
     digits = text.strip().rstrip("BbKkMmGgTtIi")
     unit = text.strip()[len(digits) :].lower().removesuffix("b")
-    if unit not in _SIZES or not digits.replace(".", "", 1).isdigit():
+    if unit not in _SIZES or not digits.isascii() or not digits.replace(".", "", 1).isdigit():
         raise ValueError(f"{text!r} is no size: write 500M, 10Gi or 0 for no bound")
     return int(float(digits) * _SIZES[unit]) or None
 
@@ -131,9 +131,8 @@ def load(path: str | None) -> Config:
         found = yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        hint = (
-            " (a value that begins with { or [ or holds ': ' needs quotes)" if "{" in text.split("\n")[line - 1] else ""
-        )
+        said = text.split("\n")[line - 1 : line]
+        hint = " (a value that begins with { or [ or holds ': ' needs quotes)" if "{" in "".join(said) else ""
         raise ConfigError([f"{path}:{line}: no YAML: {error.problem}{hint}"]) from error
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError([f"{path}: no YAML: {str(error).splitlines()[0]}"]) from error

@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -63,7 +63,7 @@ def ask(journal: str, request: Request, seconds: float = 3600.0) -> Request | No
 
 
 @asynccontextmanager
-async def answering(journal: str, handlers: dict[str, Handler]) -> AsyncIterator[None]:
+async def answering(journal: str, handlers: Mapping[str, Handler]) -> AsyncIterator[None]:
     """Answer requests while the block runs. ``handlers`` has one for each word under ``do``."""
 
     open_lines: set[asyncio.StreamWriter] = set()
@@ -71,13 +71,9 @@ async def answering(journal: str, handlers: dict[str, Handler]) -> AsyncIterator
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         open_lines.add(writer)
         try:
-            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-                try:
-                    data = await reader.readuntil(b"\n")
-                    answer = await _answer(data, handlers)
-                except asyncio.LimitOverrunError:
-                    answer = {"ok": False, "error": f"the request is longer than {_MOST} bytes"}
-                writer.write(json.dumps(answer).encode() + b"\n")
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+                data = await reader.readuntil(b"\n")
+                writer.write(json.dumps(await _answer(data, handlers)).encode() + b"\n")
                 await writer.drain()
         finally:
             open_lines.discard(writer)
@@ -103,7 +99,7 @@ async def answering(journal: str, handlers: dict[str, Handler]) -> AsyncIterator
             os.unlink(path)
 
 
-async def _answer(data: bytes, handlers: dict[str, Handler]) -> Request:
+async def _answer(data: bytes, handlers: Mapping[str, Handler]) -> Request:
     try:
         request = json.loads(data)
         handler = handlers.get(str(request.get("do"))) if isinstance(request, dict) else None

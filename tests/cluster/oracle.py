@@ -46,6 +46,7 @@ class Trail:
     final: dict[str, Any]
     revisions: list[int] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)  # of an Event: what each copy showed
+    contents: list[dict[str, Any]] = field(default_factory=list)  # of anything else: each copy
     deleted_at: int | None = None  # the revision
 
     @property
@@ -225,6 +226,8 @@ class EtcdOracle:
         trail.revisions.append(int(pair["mod_revision"]))
         if prefix == EVENTS:
             trail.counts.append(shown_count(content))
+        else:
+            trail.contents.append(content)
 
 
 def shown_count(event: dict[str, Any]) -> int:

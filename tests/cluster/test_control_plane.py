@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import closing
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -294,5 +295,5 @@ def _status(call: Callable[[], Any]) -> int:
 def _until_broken(watch: Any) -> Any:
     try:
         yield from watch
-    except (OSError, EOFError):
+    except (OSError, EOFError, HTTPException):
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cluster import access
+from pipetrail.kube.login import KubeconfigLogin
 from tests.cluster import certificates, load, rights
 from tests.cluster.recording import Recording, run
 
@@ -65,6 +67,25 @@ def test_a_plug_in_that_prints_a_token_is_run_again_when_the_token_is_refused(
         assert recording.stop() == 0
     assert len(runs.read_text().split()) >= 2
     assert good not in recording.log.read_text()
+
+
+async def test_watches_that_are_refused_together_log_in_once(tmp_path: Path) -> None:
+    script, runs, token = tmp_path / "plugin.sh", tmp_path / "runs", tmp_path / "token"
+    token.write_text("some")
+    script.write_text(PLUGIN.format(runs=runs, token=token))
+    script.chmod(0o700)
+    user: dict[str, Any] = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": str(script)}}
+    file = access.write_kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:9", tmp_path / "ca", user)
+    login = KubeconfigLogin(str(file))
+    await login.credentials()
+    token.write_text("another")
+
+    found = await asyncio.gather(*(login.credentials(refused=True) for _ in range(10)))
+
+    assert {credentials.authorization for credentials in found} == {"Bearer another"}
+    assert len(runs.read_text().split()) == 2
+    assert (await login.credentials(refused=True)).authorization == "Bearer another"
+    assert len(runs.read_text().split()) == 3
 
 
 def test_a_client_certificate_is_enough(spare: ControlPlane, spare_account: ServiceAccount, tmp_path: Path) -> None:

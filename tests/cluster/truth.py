@@ -42,6 +42,23 @@ def event_differences(recording: Recording, oracle: EtcdOracle, namespaces: Sequ
     return sorted(found) + sorted(f"id twice: {id_}" for id_, times in ids.items() if times > 1)
 
 
+def missed_states(recording: Recording, oracle: EtcdOracle, namespaces: Sequence[str]) -> list[str]:
+    """Which Pods and Jobs went through other states than recorded, in what is kept of them; each state counts."""
+    found: list[str] = []
+    for prefix, (group, kind) in KINDS.items():
+        recorded: dict[str, list[Any]] = {}
+        for version in recording.objects(namespaces=tuple(namespaces), kinds=(kind,), versions=True):
+            if version.body:
+                recorded.setdefault(version.ref.uid, []).append(msgspec.json.decode(version.body))
+        for namespace in namespaces:
+            for uid, trail in oracle.objects(prefix, namespace).items():
+                states = [kept(content, group, kind) for content in trail.contents]
+                changes = [state for before, state in zip([None, *states], states, strict=False) if state != before]
+                if recorded.get(uid) != changes:
+                    found.append(f"{kind} {_named(trail)}: {len(recorded.get(uid, ()))} of {len(changes)} states")
+    return sorted(found)
+
+
 def object_differences(recording: Recording, oracle: EtcdOracle, namespaces: Sequence[str]) -> list[str]:
     """How the last states of the recorded Pods and Jobs differ from the real ones, in what is kept of them."""
     found: list[str] = []

@@ -4,7 +4,7 @@
     python -m tests.kube.fuzz_decode --atheris    the same under atheris, if that is installed (until interrupted;
                                                   further arguments are libFuzzer's: a corpus folder, -runs=…)
 
-What must hold of any bytes: lines come out as they went in; decoding never raises, and gives one frame or one
+What must hold of any bytes: lines come out as they went in; decoding never raises, and gives a frame or a
 :class:`~pipetrail.kube.decode.Broken` for each line that is not blank; what was decoded can be cleaned, encoded, read
 again with the same result, and looked at for facets; a reject can be kept. The suite runs it for two seconds.
 """
@@ -40,7 +40,7 @@ def target(data: bytes) -> None:
     expected = sum(bool(line.strip()) for line in data.split(b"\n"))
     for decoder in DECODERS.values():
         found = decoder.frames(data)
-        assert len(found) == expected
+        assert min(expected, 1) <= len(found) <= expected  # JSON may go on behind a newline between two values
         for frame in found:
             if isinstance(frame, Broken):
                 keep.rejected(frame.raw).encode()
@@ -106,7 +106,7 @@ def run(seconds: float, seed: int = 0) -> int:
 def main(arguments: list[str]) -> None:
     """See the module."""
     if arguments[:1] == ["--atheris"]:
-        import atheris  # type: ignore[import-not-found]
+        import atheris  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
         atheris.instrument_all()
         atheris.Setup([sys.argv[0], *arguments[1:]], target)

@@ -96,7 +96,7 @@ def test_the_last_state_is_told_as_well_as_the_present_one() -> None:
 
 
 def test_init_and_ephemeral_containers_are_told_apart() -> None:
-    statuses = [container(ended(exitCode=1))]
+    statuses: Any = [container(ended(exitCode=1))]
     found = told(pod(containerStatuses=statuses, initContainerStatuses=statuses, ephemeralContainerStatuses=statuses))
 
     assert [facet.field_path for facet in found] == [
@@ -137,8 +137,8 @@ def test_the_phase_and_what_evicted_it() -> None:
 def test_a_pod_that_its_kubelet_rejected_has_no_container_statuses() -> None:
     """T-45."""
     rejected = "Pod was rejected: Node didn't have enough resource: memory, requested: 547356672, used: 6619660288"
-    for statuses in (None, []):
-        found = told(pod(phase="Failed", reason="OutOfmemory", message=rejected, containerStatuses=statuses))
+    for missing in ({"containerStatuses": None}, {"containerStatuses": []}, {}):
+        found = told(pod(phase="Failed", reason="OutOfmemory", message=rejected, **missing))
         assert words(found) == [("OutOfmemory", "status", "error")]
 
 

@@ -15,7 +15,7 @@ from pipetrail.model import Event, ObjectVersion
 from pipetrail.model.times import SECOND
 from pipetrail.sources import objects as objects_module
 from pipetrail.sources.changes import Changes
-from pipetrail.sources.objects import ObjectReader
+from pipetrail.sources.objects import ObjectReader, Stored
 from pipetrail.testing.strategies import START
 from tests.kube import planted, shapes
 
@@ -81,7 +81,15 @@ class Reading:
             else:
                 latest[uid] = version
         reader = ObjectReader("prod")
-        reader.restore((version, decoded_body(version)) for version in latest.values())
+        told = {
+            version.ref.uid: {
+                event.number: event.at
+                for event in self.all.events
+                if event.about.uid == version.ref.uid and not event.at_estimated
+            }
+            for version in latest.values()
+        }
+        reader.restore(Stored(version, decoded_body(version), told[version.ref.uid]) for version in latest.values())
         again = Reading(reader)
         again.now, again.all = self.now, self.all
         return again

@@ -8,6 +8,7 @@ import sys
 
 from pipetrail.model import Batch
 from pipetrail.stores.sqlite import Journal
+from pipetrail.testing.strategies import START
 from tests.stores import facts
 
 
@@ -15,7 +16,7 @@ def main(path: str, first: int) -> None:
     journal = Journal(path, segment_events=40)
     for number in itertools.count(first, 7):
         numbers = range(number, number + 7)
-        objects = [facts.version(f"pod-{number}", facts.START + number)]
+        objects = [facts.version(f"pod-{number}", START + number)]
         journal.append([facts.batch(numbers), Batch(cluster="prod", resource="pods", objects=objects)])
         print(numbers[-1], flush=True)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import apsw
 import pytest
+import zstandard
 
 from pipetrail.model import Batch, Gap, Query, Reject, SourceState
 from pipetrail.stores.sqlite import CorruptJournal, FullDisk, JournalError, bodies
@@ -138,11 +139,8 @@ def test_a_dictionary_that_was_rolled_back_is_learned_again(monkeypatch: pytest.
         store, journal = opened.store, opened.store.journal
         objects = [facts.version(f"pod-{number}", START + number, text) for number, text in enumerate(texts)]
         store.append([Batch(cluster="prod", resource="pods", objects=objects[:30])])
-        monkeypatch.setattr(
-            bodies.zstandard,
-            "train_dictionary",
-            lambda _size, samples: bodies.zstandard.ZstdCompressionDict(samples[0]),
-        )
+        trained = zstandard.ZstdCompressionDict(texts[0])
+        monkeypatch.setattr(zstandard, "train_dictionary", lambda _size, _samples: trained)
         journal.db.exec_trace = FailAt(8, apsw.FullError("full"))
         with pytest.raises(FullDisk):
             store.append([Batch(cluster="prod", resource="pods", objects=objects[30:])])

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import stat
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -35,6 +36,10 @@ def test_a_backup_holds_all_and_is_written_like_any_other(tmp_path: Path) -> Non
     assert sorted(os.listdir(tmp_path)) == ["copy.db", "copy.db.lock"]
 
 
+def copied(journal: Journal, target: str) -> int:
+    return backup(journal.db, target)
+
+
 async def test_a_backup_during_writes_is_a_whole_earlier_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backup_module, "_PAGES", 2)
     path = str(tmp_path / "journal.db")
@@ -50,7 +55,7 @@ async def test_a_backup_during_writes_is_a_whole_earlier_state(tmp_path: Path, m
     async def copy() -> None:
         for target in targets:
             await writer.flush()
-            await writer.ask(lambda journal, target=target: backup(journal.db, target))
+            await writer.ask(partial(copied, target=target))
 
     await asyncio.gather(write(), copy())
     assert await writer.stop()

@@ -57,10 +57,10 @@ def test_a_new_journal_is_the_users_own_and_makes_its_folder(tmp_path: Path) -> 
 
 
 def test_closing_twice_is_safe_and_releases_the_file(path: str) -> None:
-    journal = Journal(path)
-    journal.close()
-    journal.close()
-    Journal(path).close()
+    for _ in range(2):
+        journal = Journal(path)
+        journal.close()
+        journal.close()
 
 
 # What is no journal
@@ -290,7 +290,7 @@ def test_the_closest_mount_counts_also_with_a_space_in_its_name(
     place = tmp_path / "a b"
     escaped = str(place).replace(" ", r"\040")
     mounts = f"server:/x {tmp_path} nfs rw 0 0\n/dev/sda {escaped} ext4 rw 0 0\n"
-    monkeypatch.setattr(opening.Path, "read_text", lambda *_, **__: mounts)
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: mounts)
     Journal(str(place / "journal.db")).close()
     with pytest.raises(NetworkDisk):
         Journal(str(tmp_path / "other" / "journal.db"))

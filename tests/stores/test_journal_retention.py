@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipetrail.model import Batch, Gap, ObjectQuery, Query
+from pipetrail.model import Batch, Gap, ObjectQuery, Query, fingerprint
 from pipetrail.model.times import SECOND
 from pipetrail.stores.sqlite import Retention, retention
 from pipetrail.stores.sqlite.retention import Pruned, prune, used_bytes
@@ -147,7 +147,7 @@ def test_versions_go_before_another_segment_does() -> None:
         store = opened.store
         for first in range(0, 5000, 500):
             bodies = [
-                ("pod", START, (b"%d" % number) * 40 + bytes(facts.fingerprint(str(number)) % 256 for _ in range(1)))
+                ("pod", START, (b"%d" % number) * 40 + bytes(fingerprint(str(number)) % 256 for _ in range(1)))
                 for number in range(first, first + 500)
             ]
             store.append([objects(*bodies), facts.batch(range(first, first + 500))])

@@ -13,12 +13,12 @@ from pipetrail.kube.http import Api
 from pipetrail.kube.kinds import CORE, EVENTS, Resource
 from pipetrail.kube.login import Login, LoginError
 from pipetrail.kube.watch import DEFAULT_TIMING, Timing, Watch
-from pipetrail.model import Batch, Micros, ObjectVersion, SourceState
+from pipetrail.model import Batch, Micros, SourceState
 from pipetrail.model.times import micros
 from pipetrail.sources.counting import Counts
 from pipetrail.sources.events import EventReader
 from pipetrail.sources.live import LiveSource
-from pipetrail.sources.objects import ObjectReader
+from pipetrail.sources.objects import ObjectReader, Stored
 from pipetrail.stores.sqlite import JournalReader, Writer
 
 _log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class ClusterRecorder:
         self.label = options.name or ""
         self.following: dict[str, Following] = {}
         self.trouble = "not connected yet"
-        self._known: dict[tuple[str, str], list[tuple[ObjectVersion, wire.Kept]]] = {}
+        self._known: dict[tuple[str, str], list[Stored]] = {}
         self._stored: dict[str, SourceState] = {}
         self._counts: Counts | None = None
         self._events: EventReader | None = None

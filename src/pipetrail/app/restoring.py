@@ -6,10 +6,10 @@ import msgspec
 
 from pipetrail.kube import wire
 from pipetrail.kube.kinds import CORE, shape
-from pipetrail.model import Micros, ObjectQuery, ObjectVersion, uid_key
+from pipetrail.model import Micros, ObjectQuery, ObjectVersion, Query, uid_key
 from pipetrail.model.identity import fingerprint
 from pipetrail.sources.counting import Counts
-from pipetrail.sources.objects import ObjectReader
+from pipetrail.sources.objects import FLICKER, ObjectReader, Stored
 from pipetrail.stores.sqlite import JournalReader
 
 _METADATA_ONLY = {(resource.group, resource.kind) for resource in CORE if resource.metadata_only}
@@ -36,17 +36,28 @@ def decoded(version: ObjectVersion) -> wire.Kept:
     return msgspec.json.decode(version.body, type=kind, strict=False)
 
 
-def restore_objects(
-    reader: JournalReader, cluster: str, deleted_since: Micros
-) -> dict[tuple[str, str], list[tuple[ObjectVersion, wire.Kept]]]:
+def restore_objects(reader: JournalReader, cluster: str, deleted_since: Micros) -> dict[tuple[str, str], list[Stored]]:
     """The latest version of each object by (group, kind): of the living ones, and of those deleted since a time."""
-    found: dict[tuple[str, str], list[tuple[ObjectVersion, wire.Kept]]] = {}
-    for version in reader.objects(ObjectQuery(clusters=(cluster,))):
+    found: dict[tuple[str, str], list[Stored]] = {}
+    versions = list(reader.objects(ObjectQuery(clusters=(cluster,))))
+    told = _told_lately(reader, cluster, max((version.observed_at for version in versions), default=0))
+    for version in versions:
         if version.deleted_at is not None and version.deleted_at < deleted_since:
             continue
         group = version.ref.api_version.partition("/")[0] if "/" in version.ref.api_version else ""
-        found.setdefault((group, version.ref.kind), []).append((version, decoded(version)))
+        found.setdefault((group, version.ref.kind), []).append(
+            Stored(version, decoded(version), told.get(version.ref.uid, {}))
+        )
     return found
+
+
+def _told_lately(reader: JournalReader, cluster: str, last: Micros) -> dict[str, dict[int, Micros]]:
+    """What was told of each object shortly before the last change: by its uid, the numbers of the events and times."""
+    told: dict[str, dict[int, Micros]] = {}
+    for event in reader.events(Query(clusters=(cluster,), origins=("status",), since=last - FLICKER)):
+        if not event.at_estimated:
+            told.setdefault(event.about.uid, {})[event.number] = event.at
+    return told
 
 
 def object_reader(
@@ -54,7 +65,7 @@ def object_reader(
     group: str,
     api_version: str,
     kind: str,
-    known: dict[tuple[str, str], list[tuple[ObjectVersion, wire.Kept]]],
+    known: dict[tuple[str, str], list[Stored]],
     namespace: str = "",
 ) -> ObjectReader:
     """The reader of one resource, with what the journal knows of it."""

@@ -118,6 +118,7 @@ def captured(resource: Resource, item: Any) -> bytes:
         item.kind, item.api_version = resource.kind, resource.api_version
     version = item.metadata.resource_version
     kept = keep.body(keep.clean(item))
-    return (
-        kept.replace(b'"metadata":{', b'"metadata":{"resourceVersion":"%s",' % version.encode(), 1) if version else kept
-    )
+    begin, head, rest = kept.partition(b'"metadata":{')
+    if not version or not head:
+        return kept
+    return b'%s%s"resourceVersion":%s%s%s' % (begin, head, _encode(version), b"" if rest[:1] == b"}" else b",", rest)

@@ -4,24 +4,35 @@ An object is known by its uid. A copy whose kept fields are the same as before (
 A known object that a complete list does not hold any more was deleted while nobody looked.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
 from pipetrail.kube import keep, wire
 from pipetrail.model import Event, Micros, ObjectRef, ObjectVersion, SourceObject, fingerprint
+from pipetrail.model.times import SECOND
 from pipetrail.sources.changes import Changes
 from pipetrail.sources.facets import Facet, facets, micros
 
 _GONE = 50_000  # deleted uids that are remembered, so that a repeated or late frame does not bring one back
+FLICKER = 60 * SECOND  # how long a fact that is not in the state any more is remembered as told
 
 
 class _Known(msgspec.Struct, gc=False):
     hash: bytes
-    facets: frozenset[int]
+    facets: dict[int, Micros | None]  # what the state says, each with its time
     lasting: dict[int, Facet]
     ref: ObjectRef
+
+
+class Stored(NamedTuple):
+    """What a journal holds of an object: its latest version, that decoded, and the times of what was told of late."""
+
+    version: ObjectVersion
+    item: wire.Kept
+    told: Mapping[int, Micros] = {}
 
 
 class ObjectReader:
@@ -37,17 +48,17 @@ class ObjectReader:
     def __len__(self) -> int:
         return len(self._known)
 
-    def restore(self, versions: Iterable[tuple[ObjectVersion, wire.Kept]]) -> None:
-        """Take up what the journal holds, each object's latest version with its decoded body."""
-        for version, item in versions:
+    def restore(self, known: Iterable[Stored]) -> None:
+        """Take up what the journal holds."""
+        for version, item, told in known:
             if version.deleted_at is not None:
                 self._gone[version.ref.uid] = version.deleted_at
             else:
-                found = facets(item)
+                hashes = {self._hash(version.ref.uid, facet): facet for facet in facets(item)}
                 self._known[version.ref.uid] = _Known(
                     _digest(version.body),
-                    frozenset(self._hash(version.ref.uid, facet) for facet in found),
-                    {self._hash(version.ref.uid, facet): facet for facet in found if facet.over},
+                    {**told, **{number: facet.at for number, facet in hashes.items()}},
+                    {number: facet for number, facet in hashes.items() if facet.over},
                     version.ref,
                 )
 
@@ -116,7 +127,7 @@ class ObjectReader:
         self, ref: ObjectRef, known: _Known | None, found: list[Facet], arrived: Micros, digest: bytes, into: Changes
     ) -> None:
         hashes = {self._hash(ref.uid, facet): facet for facet in found}
-        before = known.facets if known is not None else frozenset()
+        before: dict[int, Micros | None] = known.facets if known is not None else {}
         for number, facet in hashes.items():
             if number not in before:
                 into.events.append(self._event(ref, facet, number, arrived))
@@ -128,7 +139,12 @@ class ObjectReader:
                         self._event(ref, ended, fingerprint(self._cluster, ref.uid, "over", facet.key), arrived)
                     )
         lasting = {number: facet for number, facet in hashes.items() if facet.over}
-        self._known[ref.uid] = _Known(digest, frozenset(hashes), lasting, ref)
+        # A condition may turn twice in the second that its time tells: then it says the same as before, not more.
+        told: dict[int, Micros | None] = {
+            number: at for number, at in before.items() if at is not None and arrived - at < FLICKER
+        }
+        told.update((number, facet.at) for number, facet in hashes.items())
+        self._known[ref.uid] = _Known(digest, told, lasting, ref)
 
     def _bury(self, ref: ObjectRef, arrived: Micros, message: str, into: Changes) -> None:
         del self._known[ref.uid]

@@ -5,6 +5,8 @@ each file is in the order of arrival. The clock of what is played is ``arrived``
 """
 
 import heapq
+import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 import msgspec
 
 from pipetrail.kube import keep, wire
-from pipetrail.kube.decode import Decoder
+from pipetrail.kube.decode import Decoder, tolerant_json
 from pipetrail.kube.kinds import CORE, shape
 from pipetrail.model import Batch, Micros, Reject
 from pipetrail.model.times import format_time, parse_time
@@ -25,6 +27,7 @@ from pipetrail.sources.objects import ObjectReader
 POSITION = "recording"
 _STEP = 200_000  # µs of recorded time in one batch
 _STEP_FRAMES = 500
+_UNREADABLE = (msgspec.DecodeError, ValueError, RecursionError)
 _CORE = {(resource.group, resource.kind): resource for resource in CORE}
 
 
@@ -97,8 +100,8 @@ class Recording:
         lines = self._lines()
         if skip:
             # Only if it is still the same recording up to there: a frame count and the time of the last one say so.
-            passed = [line for line, _ in zip(lines, range(skip), strict=False)]
-            if len(passed) < skip or passed[-1][0] != stamp:
+            last = deque(((number, line[0]) for number, line in enumerate(itertools.islice(lines, skip), 1)), maxlen=1)
+            if list(last) != [(skip, stamp)]:
                 lines = self._lines()
             else:
                 frames, at = skip, stamp
@@ -129,14 +132,14 @@ class Recording:
                 if not line.strip():
                     continue
                 # What can't be read is kept as a reject when its turn comes, with the time of the line before it.
-                with suppress(msgspec.DecodeError, ValueError, UnicodeDecodeError):
-                    before = max(before, parse_time(_line.decode(line).arrived))
+                with suppress(*_UNREADABLE):
+                    before = max(before, parse_time(_parsed(line).arrived))
                 yield before, number, line
 
     def _read(self, data: bytes, at: Micros, into: dict[str, Batch]) -> None:
         changes = Changes()
         try:
-            line = _line.decode(data)
+            line = _parsed(data)
             about = _kind.decode(line.object)
             group = about.api_version.partition("/")[0] if "/" in about.api_version else ""
             found = self._decoder(group, about.kind).item(line.object)
@@ -147,7 +150,7 @@ class Recording:
                 else self._objects.setdefault(resource, ObjectReader(self.cluster))
             )
             reader.take(line.type, found, at, changes)
-        except (msgspec.DecodeError, ValueError, UnicodeDecodeError, RecursionError) as error:
+        except _UNREADABLE as error:
             reject = Reject(
                 cluster=self.cluster, resource=POSITION, at=at, reason=str(error)[:256], body=keep.rejected(data)
             )
@@ -171,6 +174,17 @@ class Recording:
             )
             decoder = self._decoders[group, kind] = Decoder(wanted)
         return decoder
+
+
+def _parsed(data: bytes) -> _Line:
+    """The parts of a line; read tolerantly where it is no JSON of the strict kind (a lone surrogate, a raw NUL)."""
+    try:
+        return _line.decode(data)
+    except _UNREADABLE:
+        found = tolerant_json(data)
+        if isinstance(found, dict) and isinstance(found.get("object"), dict):
+            found["object"] = msgspec.Raw(msgspec.json.encode(found["object"]))
+        return msgspec.convert(found, _Line)
 
 
 def _parse(position: str | None) -> tuple[int, Micros]:

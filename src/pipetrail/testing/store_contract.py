@@ -20,7 +20,10 @@ _UNSTORABLE = "\ud800"  # half a surrogate pair: no encoding takes it
 class Opened(Protocol):
     """A store of its own for one example."""
 
-    store: Store
+    @property
+    def store(self) -> Store:
+        """The store; another one after :meth:`reopen`."""
+        ...
 
     def reopen(self) -> Store:
         """Close the store and open it again, as after a restart of the process."""

@@ -247,12 +247,7 @@ class Journal:
         self.segment_events += len(found)
 
     def _begin_segment(self) -> None:
-        # Never the number of a segment that was dropped: readers remember what they read under it.
-        number = 1 + self.value(
-            "SELECT max(coalesce(max(id), 0), (SELECT coalesce(max(value), 0) FROM meta WHERE key = ?)) FROM segments",
-            (schema.LAST_SEGMENT,),
-        )
-        self.db.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (schema.LAST_SEGMENT, number))
+        number = schema.next_segment(self.db)
         schema.create_segment(self.db, number, self._full_text)
         self.db.execute(
             "INSERT INTO segments VALUES(?, ?, ?, 0, ?, 0, ?, 0, 0)",

@@ -111,7 +111,7 @@ def _is_last(db: apsw.Connection, number: int) -> bool:
 def _keep_newer_half(journal: Journal, number: int, events: int) -> tuple[int, Micros]:
     """Copy the newer half of a segment into a new one; returns the last seq and the latest time of the older half."""
     db = journal.db
-    new = int(journal.value("SELECT max(id) + 1 FROM segments"))
+    new = schema.next_segment(db)
     first = db.execute(f"SELECT seq FROM events_{number} ORDER BY seq LIMIT 1 OFFSET ?", (events - events // 2,)).get
     full_text = bool(db.execute("SELECT count(*) FROM sqlite_schema WHERE name = ?", (f"fts_{number}",)).get)
     schema.create_segment(db, new, full_text)

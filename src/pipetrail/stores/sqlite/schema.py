@@ -17,7 +17,7 @@ which costs a tenth of keeping them.
 import apsw
 
 VERSION = 1
-LAST_SEGMENT = "last_segment"  # in meta: the highest number that a segment ever had
+_LAST_SEGMENT = "last_segment"  # in meta: the highest number that a segment ever had
 APPLICATION_ID = 0x7074726C  # "ptrl"
 
 _FIRST = """
@@ -81,6 +81,17 @@ def migrate(db: apsw.Connection, version: int) -> None:
                 pass
         db.execute(f"PRAGMA user_version = {VERSION}")
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+def next_segment(db: apsw.Connection) -> int:
+    """The number of a new segment, never that of one that was dropped: readers remember what they read under it."""
+    found = db.execute(
+        "SELECT 1 + max(coalesce(max(id), 0), (SELECT coalesce(max(value), 0) FROM meta WHERE key = ?)) FROM segments",
+        (_LAST_SEGMENT,),
+    )
+    number = int(found.get)
+    db.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (_LAST_SEGMENT, number))
+    return number
 
 
 def create_segment(db: apsw.Connection, number: int, full_text: bool) -> None:
