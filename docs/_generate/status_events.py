@@ -9,8 +9,8 @@ import msgspec
 from docs._generate.markdown import code, page, table
 from pipetrail.kube import wire
 from pipetrail.sources import facets as source
-from pipetrail.sources.facets import Facet, facets
 from pipetrail.sources.changes import Changes
+from pipetrail.sources.facets import Facet, facets
 from pipetrail.sources.objects import ObjectReader
 
 SOURCE = "src/pipetrail/sources/facets.py"

@@ -137,8 +137,9 @@ def test_the_phase_and_what_evicted_it() -> None:
 def test_a_pod_that_its_kubelet_rejected_has_no_container_statuses() -> None:
     """T-45."""
     rejected = "Pod was rejected: Node didn't have enough resource: memory, requested: 547356672, used: 6619660288"
-    for missing in ({"containerStatuses": None}, {"containerStatuses": []}, {}):
-        found = told(pod(phase="Failed", reason="OutOfmemory", message=rejected, **missing))
+    without: list[dict[str, Any]] = [{"containerStatuses": None}, {"containerStatuses": []}, {}]
+    for statuses in without:
+        found = told(pod(phase="Failed", reason="OutOfmemory", message=rejected, **statuses))
         assert words(found) == [("OutOfmemory", "status", "error")]
 
 

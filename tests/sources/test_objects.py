@@ -164,6 +164,21 @@ def test_taints_come_and_go_and_a_node_is_cordoned_and_uncordoned() -> None:
     assert len({event.id for event in reading.all.events}) == len(reading.all.events)
 
 
+def test_a_condition_that_turns_twice_within_its_second_is_told_once() -> None:
+    """Its time has no smaller part: it says the same as before. So it is also where a restart lies between."""
+    turned = {"type": "Restarting", "status": "True", "reason": "JobRestarting", "lastTransitionTime": AT}
+    for restart in (False, True):
+        reading = Reading()
+        reading.read(pod(conditions=[turned]))
+        reading.read(pod(conditions=[turned | {"status": "False"}]))
+        if restart:
+            reading = reading.restarted()
+        reading.read(pod(conditions=[turned]))
+        ids = [event.id for event in reading.all.events if event.reason == "JobRestarting"]
+
+        assert len(ids) == len(set(ids)) == 2
+
+
 def test_the_same_node_in_two_clusters_has_events_of_its_own() -> None:
     ids: list[set[str]] = []
     for cluster in ("prod", "test"):

@@ -111,6 +111,18 @@ def test_a_restart_at_every_tenth_frame_gives_the_same_journal(place: Path, reco
         assert playing.contents(path) == playing.contents(straight, folder.name), folder.name
 
 
+def test_a_recording_that_grows_is_read_on_where_it_ended_and_no_frame_is_passed_over(place: Path) -> None:
+    folder, path = place / "growing", str(place / "j.db")
+    lines = [
+        (at, "events.jsonl", {"arrived": at, "type": "ADDED", "object": event(f"e{number}")})
+        for number, at in enumerate(f"2026-11-24T03:12:{second:02}.000000Z" for second in range(20))
+    ]
+    for length in (1, 2, 3, 10, 11, 20):
+        playing.write(folder, lines[:length])
+        playing.play(folder, path)
+        assert len(playing.contents(path).events) == length
+
+
 def test_a_recording_that_was_replaced_is_read_from_its_beginning(place: Path, recordings: list[Path]) -> None:
     folder = place / "mine"
     path = str(place / "j.db")

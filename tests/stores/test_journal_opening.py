@@ -147,17 +147,7 @@ def test_damage_is_told_as_damage_whoever_meets_it(path: str, share: float) -> N
     damaged(path, share)
     told = [said for use in (read, lambda path: write(path, 5000)) if (said := complaint(use, path))]
     assert all("move it away" in said or "restore a backup" in said for said in told)
-    whole = apsw.Connection(path)
-    try:
-        fault = whole.execute("PRAGMA quick_check(1)").get
-    except apsw.Error:
-        fault = "damaged"
-    finally:
-        whole.close()
-
-    assert told or fault == "ok" or share > 0  # what nobody reads nobody meets; the head is always read
-    if share == 0.0:
-        assert len(told) == 2
+    assert len(told) == 2 if share == 0.0 else told
 
 
 def test_a_file_cut_short_is_told(path: str) -> None:

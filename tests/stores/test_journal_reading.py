@@ -11,7 +11,7 @@ from pipetrail.model import Batch, Event, ObjectRef, Query, SourceObject
 from pipetrail.model.times import SECOND
 from pipetrail.stores.sqlite import Journal, JournalReader, Retention
 from pipetrail.stores.sqlite import reading as reading_module
-from pipetrail.stores.sqlite.retention import prune
+from pipetrail.stores.sqlite.retention import prune, used_bytes
 from pipetrail.testing import strategies
 from pipetrail.testing.strategies import START
 from tests.stores import facts
@@ -141,6 +141,19 @@ def test_a_number_of_a_pruned_segment_is_not_given_again() -> None:
 
         assert [item.about.name for item in store.events(Query())] == ["train-2"]
         assert [item.about.name for item in opened.reopen().events(Query())] == ["train-2"]
+
+
+def test_a_number_of_a_halved_and_pruned_segment_is_not_given_again() -> None:
+    with facts.opened() as opened:
+        store = opened.store
+        seen: list[str] = []
+        for first in (0, 3000, 6000):
+            store.append([facts.batch(range(first, first + 3000))])
+            prune(store.journal, Retention(size=used_bytes(store.journal.db) - 1), START, steps=1)
+            seen += [item.about.name for item in store.events(Query(newest=1))]
+            prune(store.journal, Retention(size=1), START)
+
+        assert seen == ["train-2999", "train-5999", "train-8999"]
 
 
 @pytest.mark.usefixtures("small_pages")
