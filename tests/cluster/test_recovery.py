@@ -66,7 +66,7 @@ def test_a_recorder_that_starts_before_the_api_server_waits_for_it(
     finally:
         if "kube-apiserver" not in spare.pids():
             spare.start_apiserver()
-    assert "Cannot connect to host" in reason
+    assert "can't connect to" in reason
 
 
 def test_an_expired_position_loses_no_event_and_leaves_a_gap_that_says_so(

@@ -147,7 +147,10 @@ def test_damage_is_told_as_damage_whoever_meets_it(path: str, share: float) -> N
     damaged(path, share)
     told = [said for use in (read, lambda path: write(path, 5000)) if (said := complaint(use, path))]
     assert all("move it away" in said or "restore a backup" in said for said in told)
-    assert len(told) == 2 if share == 0.0 else told
+    if share == 0.0:
+        assert len(told) == 2
+    elif not told:  # it hit what these do not look at: then they are right
+        assert read(path) == [facts.event(number).number for number in (*range(2000), 5000)]
 
 
 def test_a_file_cut_short_is_told(path: str) -> None:

@@ -52,7 +52,7 @@ class Unavailable(ApiError):
 def from_status(status: wire.Status, http: int, retry_after: str = "") -> ApiError:
     """The error that a Status body (or its absence) and an HTTP status mean."""
     code = status.code or http
-    text = f"{code} {status.reason}: {status.message}" if status.message else f"HTTP {code}"
+    text = ": ".join(filter(None, (f"HTTP {code} {status.reason}".rstrip(), status.message)))
     causes = {cause.reason for cause in (status.details.causes if status.details else None) or ()}
     match code:
         case 401:

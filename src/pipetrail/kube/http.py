@@ -104,6 +104,10 @@ class Api:
                 yield reply
         except TimeoutError as error:
             raise errors.Unavailable(f"{path}: no answer in time") from error
+        except aiohttp.ClientConnectorError as error:
+            # Its own text has the address of the TLS context in it, another one each time.
+            reason = error.os_error.strerror or str(error.os_error)
+            raise errors.Unavailable(f"can't connect to {error.host}:{error.port}: {reason}") from error
         except aiohttp.ClientError as error:
             raise errors.Unavailable(f"{path}: {str(error) or type(error).__name__}") from error
 

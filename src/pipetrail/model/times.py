@@ -29,7 +29,7 @@ def to_datetime(at: Micros) -> dt.datetime:
 
 def format_time(at: Micros) -> str:
     """RFC 3339 in UTC, always with six fractional digits: ``2026-11-24T03:12:00.000000Z``."""
-    return to_datetime(at).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return to_datetime(at).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> Micros:
