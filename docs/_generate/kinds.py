@@ -31,6 +31,7 @@ SYSTEMS = {
     "flyte.lyft.com": "Flyte 1",
     "flyte.org": "Flyte 2",
     "grove.io": "NVIDIA Grove",
+    "scheduler.grove.io": "NVIDIA Grove",
     "jobset.x-k8s.io": "JobSet",
     "kubeflow.org": "Kubeflow: Training Operator, MPI Operator, Katib, scheduled pipelines",
     "kueue.x-k8s.io": "Kueue",

@@ -140,16 +140,14 @@ Place = tuple[str | int, ...]
 
 
 def places(found: Any, before: Place = ()) -> list[Place]:
-    """The paths of all values in some JSON, but for the whole."""
+    """The paths of all values in some JSON, but for the whole, and not deeper than 40 levels."""
     entries: list[tuple[str | int, Any]] = []
     if isinstance(found, dict):
         entries = list(found.items())
     elif isinstance(found, list):
         entries = list(enumerate(found))
-    return [
-        *([before] if before else []),
-        *(place for key, value in entries for place in places(value, (*before, key))),
-    ]
+    inner = [place for key, value in entries for place in places(value, (*before, key))] if len(before) < 40 else []
+    return [before, *inner] if before else inner
 
 
 def replaced(found: Any, place: Place, value: Any) -> Any:

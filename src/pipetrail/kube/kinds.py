@@ -73,7 +73,7 @@ RUN_KINDS: dict[str, tuple[str, ...]] = {
     "flow.volcano.sh": ("JobFlow",),
     "flyte.lyft.com": ("FlyteWorkflow",),
     "flyte.org": ("TaskAction",),
-    "grove.io": ("PodCliqueSet", "PodCliqueScalingGroup", "PodClique", "PodGang"),
+    "grove.io": ("PodCliqueSet", "PodCliqueScalingGroup", "PodClique"),
     "jobset.x-k8s.io": ("JobSet",),
     "kubeflow.org": (
         "PyTorchJob",
@@ -94,6 +94,7 @@ RUN_KINDS: dict[str, tuple[str, ...]] = {
     "nvidia.com": ("DynamoGraphDeployment", "DynamoComponentDeployment"),
     "pipelines.kubeflow.org": ("Pipeline", "PipelineVersion"),
     "ray.io": ("RayCluster", "RayJob", "RayService", "RayCronJob"),
+    "scheduler.grove.io": ("PodGang",),
     "scheduling.k8s.io": ("Workload", "PodGroup"),
     "scheduling.run.ai": ("PodGroup", "Queue"),
     "scheduling.volcano.sh": ("PodGroup", "Queue"),
