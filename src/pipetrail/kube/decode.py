@@ -12,7 +12,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-from pipetrail.kube import wire
+from pipetrail.kube import answers, wire
 
 T = TypeVar("T", bound=wire.Wire)
 
@@ -41,7 +41,7 @@ class Decoder:
         self._raw = msgspec.json.Decoder(wire.RawFrame)
 
     def frames(self, lines: bytes) -> list[wire.Frame[Any] | Broken]:
-        """The frames in some whole lines. ERROR frames hold a :class:`~pipetrail.kube.wire.Status`."""
+        """The frames in some whole lines. ERROR frames hold a :class:`~pipetrail.kube.answers.Status`."""
         try:
             found = self._frames.decode_lines(lines)
         except _ERRORS:
@@ -61,7 +61,7 @@ class Decoder:
         try:
             raw = self._raw.decode(line)
             if raw.type == "ERROR":
-                return wire.Frame("ERROR", msgspec.json.decode(raw.object, type=wire.Status))
+                return wire.Frame("ERROR", msgspec.json.decode(raw.object, type=answers.Status))
             return wire.Frame(raw.type, self.item(raw.object))
         except _ERRORS:
             return self._mended(line)
@@ -76,7 +76,7 @@ class Decoder:
         if not isinstance(found.get("object"), dict):
             return Broken("no watch frame: its object is none", line)
         self.bent += 1
-        kind = wire.Status if found["type"] == "ERROR" else self.kind
+        kind = answers.Status if found["type"] == "ERROR" else self.kind
         return wire.Frame(found["type"], lenient(found["object"], kind))
 
     def item(self, raw: bytes | msgspec.Raw) -> Any:

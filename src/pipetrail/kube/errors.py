@@ -9,7 +9,7 @@ ApiError
 └── Unavailable    anything else, the network included: try again, after the time that the server asked for
 """
 
-from pipetrail.kube import wire
+from pipetrail.kube import answers
 
 
 class ApiError(Exception):
@@ -49,7 +49,7 @@ class Unavailable(ApiError):
     """The server or the way to it failed; trying again can help."""
 
 
-def from_status(status: wire.Status, http: int, retry_after: str = "") -> ApiError:
+def from_status(status: answers.Status, http: int, retry_after: str = "") -> ApiError:
     """The error that a Status body (or its absence) and an HTTP status mean."""
     code = status.code or http
     text = ": ".join(filter(None, (f"HTTP {code} {status.reason}".rstrip(), status.message)))

@@ -9,7 +9,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from pipetrail.kube import errors, wire
+from pipetrail.kube import answers, errors
 from pipetrail.kube.login import Credentials, Login, tls
 
 T = TypeVar("T")
@@ -17,7 +17,7 @@ T = TypeVar("T")
 REQUEST_SECONDS = 60.0
 _CONNECT_SECONDS = 10.0
 _READ_BUFFER = 256 * 1024
-_status = msgspec.json.Decoder(wire.Status)
+_status = msgspec.json.Decoder(answers.Status)
 
 
 def _socket(address: tuple[object, ...]) -> socket.socket:
@@ -138,5 +138,5 @@ async def _error(reply: aiohttp.ClientResponse) -> errors.ApiError:
     try:
         status = _status.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        status = wire.Status(message=body[:200].decode("utf-8", "replace").strip(), code=reply.status)
+        status = answers.Status(message=body[:200].decode("utf-8", "replace").strip(), code=reply.status)
     return errors.from_status(status, reply.status, reply.headers.get("Retry-After", ""))

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from pipetrail.kube import errors, wire
+from pipetrail.kube import answers, errors, wire
 from pipetrail.kube.backoff import Backoff, Tries
 from pipetrail.kube.decode import Broken, Decoder, lenient, tolerant_json
 from pipetrail.kube.http import Api
@@ -37,7 +37,7 @@ _OPEN_SECONDS = 30.0  # until the headers of a watch
 _LIST_PASSES = 3  # a list whose continue token died is finished with the fresh one, then repeated this often at most
 _PAGE_TRIES = 4
 _AHEAD_TRIES = 3
-_pages = msgspec.json.Decoder(wire.RawList)
+_pages = msgspec.json.Decoder(answers.RawList)
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -244,7 +244,7 @@ class Watch:
                     break
         raise errors.Unavailable(f"{self._path}: the list expires faster than it can be read")
 
-    def _read_page(self, data: bytes) -> wire.RawList:
+    def _read_page(self, data: bytes) -> answers.RawList:
         """A page, also where one of its items is no JSON for a strict parser (a lone surrogate, a raw NUL).
 
         :raises Unavailable: when it is none at all, such as an error page that calls itself 200.
@@ -255,7 +255,7 @@ class Watch:
             pass
         try:
             found = tolerant_json(data)
-            page = lenient({"metadata": found.get("metadata")}, wire.RawList)
+            page = lenient({"metadata": found.get("metadata")}, answers.RawList)
             page.items = [msgspec.Raw(msgspec.json.encode(item)) for item in found["items"] or ()]
         except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
             raise errors.Unavailable(f"{self._path}: the answer is no list ({str(error)[:100]})") from error

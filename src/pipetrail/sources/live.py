@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from pipetrail.kube.decode import Broken
-from pipetrail.kube.keep import redact
+from pipetrail.kube.keep import rejected
 from pipetrail.kube.kinds import Resource
 from pipetrail.kube.watch import Blind, Changed, Listed, Signal, Watch
 from pipetrail.model import Batch, Event, Gap, Micros, Reject, SourceState
@@ -16,7 +16,6 @@ from pipetrail.sources.events import EventReader
 from pipetrail.sources.gaps import gap_event, gap_of
 from pipetrail.sources.objects import ObjectReader
 
-_REJECT_BYTES = 4096
 _ALIVE_EVERY = 5_000_000  # µs between two notes that a quiet source is alive
 
 Signals = Callable[[str | None, Micros | None], AsyncIterator[Signal]]
@@ -186,5 +185,5 @@ class LiveSource:
         return self._reject(Broken(f"{type(error).__name__}: {error}"[:256], raw), now)
 
     def _reject(self, broken: Broken, now: Micros) -> Reject:
-        text = broken.raw[:_REJECT_BYTES].decode("utf-8", "replace")
-        return Reject(cluster=self.cluster, resource=self.name, at=now, reason=broken.reason, body=redact(text))
+        body = rejected(broken.raw)
+        return Reject(cluster=self.cluster, resource=self.name, at=now, reason=broken.reason, body=body)
