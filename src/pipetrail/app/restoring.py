@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from pipetrail.kube import wire
-from pipetrail.kube.kinds import CORE, shape
+from pipetrail.kube.kinds import CORE, group_of, shape
 from pipetrail.model import Micros, ObjectQuery, ObjectVersion, Query, uid_key
 from pipetrail.model.identity import fingerprint
 from pipetrail.sources.counting import Counts
@@ -31,7 +31,7 @@ def restore_counts(
 def decoded(version: ObjectVersion) -> wire.Kept:
     """The wire object of a kept body."""
     ref = version.ref
-    group = ref.api_version.partition("/")[0] if "/" in ref.api_version else ""
+    group = group_of(ref.api_version)
     kind = shape(group, ref.kind, metadata_only=(group, ref.kind) in _METADATA_ONLY)
     return msgspec.json.decode(version.body, type=kind, strict=False)
 
@@ -44,7 +44,7 @@ def restore_objects(reader: JournalReader, cluster: str, deleted_since: Micros) 
     for version in versions:
         if version.deleted_at is not None and version.deleted_at < deleted_since:
             continue
-        group = version.ref.api_version.partition("/")[0] if "/" in version.ref.api_version else ""
+        group = group_of(version.ref.api_version)
         found.setdefault((group, version.ref.kind), []).append(
             Stored(version, decoded(version), told.get(version.ref.uid, {}))
         )

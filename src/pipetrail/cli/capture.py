@@ -28,7 +28,7 @@ def capture(
     Objects are cleaned as for the journal: no env values, no commands, no annotations but the known ones, secrets
     redacted.
     """
-    from pipetrail.kube.login import InClusterLogin, KubeconfigLogin, Login
+    from pipetrail.kube.login import login_for
     from pipetrail.model.times import parse_age
     from pipetrail.telemetry import start_logging
 
@@ -40,11 +40,7 @@ def capture(
             raise SystemExit(2)
         seconds = age / 1e6
     start_logging(json=not sys.stderr.isatty())
-    login: Login = (
-        InClusterLogin()
-        if context is None and kubeconfig is None and InClusterLogin.is_here()
-        else KubeconfigLogin(kubeconfig, context)
-    )
+    login = login_for(kubeconfig, context)
     raise SystemExit(asyncio.run(_capture(login, folder, namespaces, kinds, seconds)))
 
 

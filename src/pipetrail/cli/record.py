@@ -48,7 +48,7 @@ def record(
     from pipetrail.app.cluster import ClusterOptions
     from pipetrail.app.health import default_listen
     from pipetrail.app.recorder import RecorderOptions
-    from pipetrail.kube.login import InClusterLogin, KubeconfigLogin, Login
+    from pipetrail.kube.login import Login, login_for
     from pipetrail.stores.sqlite import Retention
     from pipetrail.telemetry import start_logging
 
@@ -68,12 +68,7 @@ def record(
 
     clusters: list[tuple[Login, ClusterOptions]] = []
     for context, file, name, within in _wanted(settings, contexts, kubeconfig, namespaces, cluster):
-        login: Login = (
-            InClusterLogin()
-            if context is None and file is None and InClusterLogin.is_here()
-            else KubeconfigLogin(file, context)
-        )
-        clusters.append((login, ClusterOptions(name=name, namespaces=within, event_ttl=ttl)))
+        clusters.append((login_for(file, context), ClusterOptions(name=name, namespaces=within, event_ttl=ttl)))
 
     terminal = sys.stderr.isatty()
     start_logging(json=not terminal, verbose=verbose)

@@ -110,6 +110,11 @@ RUN_KINDS: dict[str, tuple[str, ...]] = {
 }
 
 
+def group_of(api_version: str) -> str:
+    """The group in an apiVersion: ``batch`` of ``batch/v1``, nothing of ``v1``."""
+    return api_version.rpartition("/")[0]
+
+
 def shape(group: str, kind: str, metadata_only: bool = False) -> type[wire.Kept]:
     """The wire shape in which objects of that kind are read."""
     if metadata_only:

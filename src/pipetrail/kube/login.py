@@ -149,6 +149,13 @@ class InClusterLogin:
         return self._found
 
 
+def login_for(kubeconfig: str | None, context: str | None) -> Login:
+    """The login that a user means: of a kubeconfig, or inside a pod, where neither is named, its service account."""
+    if kubeconfig is None and context is None and InClusterLogin.is_here():
+        return InClusterLogin()
+    return KubeconfigLogin(kubeconfig, context)
+
+
 class FixedLogin:
     """Credentials that are known already: tests, benchmarks, a proxy on loopback."""
 

@@ -8,6 +8,7 @@ Two recorders write Events, and a third of the fields is empty in each: the old 
 from typing import Any
 
 from pipetrail.kube import keep, wire
+from pipetrail.kube.decode import first_time
 from pipetrail.model import Event, Micros, ObjectRef, SourceObject, fingerprint, uid_key
 from pipetrail.model.identity import increment_hash
 from pipetrail.model.times import PLAUSIBLE_FROM
@@ -106,19 +107,15 @@ def _time(found: wire.KubeEvent, arrived: Micros) -> Micros | None:
 
 def _other_time(found: wire.KubeEvent, arrived: Micros) -> Micros | None:
     """The same where the first time that is set can't be one, or none of the usual is."""
-    for time in (
+    times = (
         found.last_timestamp,
         found.event_time,
         found.first_timestamp,
         found.deprecated_last_timestamp,
         found.deprecated_first_timestamp,
         found.metadata.creation_timestamp,
-    ):
-        if time is not None:
-            at = round(time.timestamp() * 1_000_000)
-            if PLAUSIBLE_FROM < at < arrived + _YEAR:
-                return at
-    return None
+    )
+    return first_time(times, range(PLAUSIBLE_FROM + 1, arrived + _YEAR))
 
 
 def _marks(meta: wire.EventMeta) -> dict[str, str]:

@@ -18,7 +18,6 @@ from pipetrail.sources.objects import ObjectReader
 
 _ALIVE_EVERY = 5_000_000  # µs between two notes that a quiet source is alive
 
-Signals = Callable[[str | None, Micros | None], AsyncIterator[Signal]]
 Vanished = Callable[[Micros], Awaitable[set[str] | None]]
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from pipetrail.kube import keep, wire
 from pipetrail.kube.decode import Decoder, tolerant_json
-from pipetrail.kube.kinds import CORE, shape
+from pipetrail.kube.kinds import CORE, group_of, shape
 from pipetrail.model import Batch, Micros, Reject
 from pipetrail.model.times import format_time, parse_time
 from pipetrail.sources.changes import Changes
@@ -61,7 +61,7 @@ _kind = msgspec.json.Decoder(_Kind)
 
 def resource_key(api_version: str, kind: str) -> str:
     """The key of the resource that serves a kind: ``pods``, ``jobs.batch``; by the usual plural if it is not known."""
-    group = api_version.partition("/")[0] if "/" in api_version else ""
+    group = group_of(api_version)
     if kind == "Event":
         return "events"
     known = _CORE.get((group, kind))
@@ -141,7 +141,7 @@ class Recording:
         try:
             line = _parsed(data)
             about = _kind.decode(line.object)
-            group = about.api_version.partition("/")[0] if "/" in about.api_version else ""
+            group = group_of(about.api_version)
             found = self._decoder(group, about.kind).item(line.object)
             resource = resource_key(about.api_version, about.kind)
             reader: EventReader | ObjectReader = (
