@@ -48,9 +48,12 @@ cluster-down: $(VENV)/.run  ## Stop it
 
 lock: $(VENV)/.dev  ## Resolve the versions anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --group dev --extra parquet pyproject.toml -o requirements/dev.txt
+	  --no-emit-index-url --group dev --extra parquet --extra pulumi pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --constraint requirements/dev.txt --group build pyproject.toml -o requirements/run.txt
+	@for name in $(basename $(notdir $(wildcard requirements/hooks/*.in))); do \
+	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    --no-emit-index-url pyproject.toml requirements/hooks/$$name.in -o requirements/hooks/$$name.txt || exit; done
 
 clean:  ## Remove what was made here
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,6 +1,7 @@
-"""Build the control plane's one binary into the user's cache, once per version of its sources and of Go.
+"""Build what tests run against into the user's cache, each part once per version of its sources and of Go.
 
-Run it as a script (`python3 cluster/build.py [--print]`), or call `built` (is it there?) and `build` (make it so).
+Run it as a script (`python3 cluster/build.py [--print] [PART …]`), or call `built` (is it there?) and `build` (make it
+so). A further part is a folder with Go modules and a build.sh, and an entry in PARTS.
 """
 
 from __future__ import annotations
@@ -14,43 +15,79 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SOURCES = Path(__file__).resolve().parent / "controlplane"
-INPUTS = ("go.mod", "go.sum", "main.go", "build.sh")
+ROOT = Path(__file__).resolve().parent
 PROGRESS_SECONDS = 15
+PULUMI_MODULES = ("cli", "langhost", "provider")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Something that is built from the sources in one folder of cluster/, by the build.sh there.
+
+    `name` is for people, `folder` names it in the cache, too. `inputs` are the files in the folder on which the outcome
+    depends. `program` is built last: where it is, all is. `patience` says how long a build takes.
+    """
+
+    name: str
+    folder: str
+    inputs: tuple[str, ...]
+    program: str
+    patience: str
+
+
+CONTROL_PLANE = Part(
+    name="control plane",
+    folder="controlplane",
+    inputs=("go.mod", "go.sum", "main.go", "build.sh"),
+    program="controlplane",
+    patience="7 to 15 minutes on two cores with an empty Go cache, else seconds",
+)
+PULUMI = Part(
+    name="Pulumi engine",
+    folder="pulumi",
+    inputs=(*(f"{module}/{file}" for module in PULUMI_MODULES for file in ("go.mod", "go.sum")), "build.sh"),
+    program="pulumi-language-python-exec",
+    patience="5 to 11 minutes on two cores with an empty Go cache, else seconds",
+)
+PARTS = (CONTROL_PLANE, PULUMI)
 
 
 class BuildError(Exception):
-    """The binary cannot be built; the message says what is missing or what the compiler said."""
+    """The part cannot be built; the message says what is missing or what the compiler said."""
 
 
-def built() -> Path | None:
-    """Return the directory with the programs (etcd, kube-apiserver, kubectl …) when it is there, else None."""
+def built(part: Part = CONTROL_PLANE) -> Path | None:
+    """Return the directory with the part's programs (etcd, kube-apiserver, kubectl …) when it is there, else None."""
     try:
-        directory = _directory()
+        directory = _directory(part)
     except BuildError:
         return None
-    return directory if (directory / "controlplane").exists() else None
+    return directory if (directory / part.program).exists() else None
 
 
-def build(say: Callable[[str], None] = print) -> Path:
-    """Return the directory with the programs, after building them if need be; `say` gets a line now and then."""
-    directory = _directory()
+def build(say: Callable[[str], None] = print, part: Part = CONTROL_PLANE) -> Path:
+    """Return the directory with the part's programs, after building them if need be; `say` gets a line now and then.
+
+    Raises BuildError.
+    """
+    directory = _directory(part)
     directory.parent.mkdir(parents=True, exist_ok=True)
     with open(directory.parent / "lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("control plane: another process is building; waiting for it")
+            say(f"{part.name}: another process is building; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (directory / "controlplane").exists():
-            _check_go_is_new_enough()
-            _compile(directory, say)
+        if not (directory / part.program).exists():
+            _check_go_is_new_enough(part)
+            _compile(part, directory, say)
     return directory
 
 
@@ -59,35 +96,40 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pipetrail"
 
 
-def _directory() -> Path:
+def _directory(part: Part) -> Path:
     key = hashlib.sha256()
-    for name in INPUTS:
-        content = (SOURCES / name).read_bytes()
+    for name in part.inputs:
+        content = (ROOT / part.folder / name).read_bytes()
         key.update(f"{name} {len(content)}\n".encode() + content)
-    key.update(_go_version().encode())
-    return cache() / "controlplane" / key.hexdigest()[:20]
+    key.update(_go_version(part).encode())
+    return cache() / part.folder / key.hexdigest()[:20]
 
 
-def _go_version() -> str:
+def _go_version(part: Part) -> str:
     go = shutil.which("go")
     if go is None:
-        raise BuildError(f"Go {_wanted_go()} or newer is needed to build the control plane; `go` is not on PATH")
+        raise BuildError(f"Go {_wanted_go(part)} or newer is needed to build the {part.name}; `go` is not on PATH")
     done = subprocess.run([go, "version"], env=_environment(), capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
-def _wanted_go() -> str:
-    wanted = re.search(r"^go (\S+)$", (SOURCES / "go.mod").read_text(), re.MULTILINE)
-    if wanted is None:
-        raise BuildError(f"{SOURCES / 'go.mod'} has no `go` line")
-    return wanted[1]
+def _wanted_go(part: Part) -> str:
+    found = []
+    for name in part.inputs:
+        if name.endswith("go.mod"):
+            file = ROOT / part.folder / name
+            wanted = re.search(r"^go (\S+)$", file.read_text(), re.MULTILINE)
+            if wanted is None:
+                raise BuildError(f"{file} has no `go` line")
+            found.append(wanted[1])
+    return max(found, key=_numbers)
 
 
-def _check_go_is_new_enough() -> None:
-    version = _go_version()
+def _check_go_is_new_enough(part: Part) -> None:
+    version, wanted = _go_version(part), _wanted_go(part)
     found = re.search(r"\bgo(\d+(?:\.\d+)*)", version)
-    if found is None or _numbers(found[1]) < _numbers(_wanted_go()):
-        raise BuildError(f"Go {_wanted_go()} or newer is needed to build the control plane; found `{version}`")
+    if found is None or _numbers(found[1]) < _numbers(wanted):
+        raise BuildError(f"Go {wanted} or newer is needed to build the {part.name}; found `{version}`")
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -99,15 +141,15 @@ def _environment() -> dict[str, str]:
     return os.environ | {"GOTOOLCHAIN": "local"}
 
 
-def _compile(directory: Path, say: Callable[[str], None]) -> None:
-    say("control plane: building (7 to 15 minutes on two cores with an empty Go cache, else seconds)")
+def _compile(part: Part, directory: Path, say: Callable[[str], None]) -> None:
+    say(f"{part.name}: building ({part.patience})")
     unfinished = directory.with_suffix(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     log_file = directory.with_suffix(".log")
     started = time.monotonic()
     with open(log_file, "wb") as log:
         compiler = subprocess.Popen(
-            [SOURCES / "build.sh", unfinished],
+            [ROOT / part.folder / "build.sh", unfinished],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -115,17 +157,17 @@ def _compile(directory: Path, say: Callable[[str], None]) -> None:
         )
         try:
             while (status := _wait(compiler)) is None:
-                say(f"control plane: building, {_duration(started)} so far")
+                say(f"{part.name}: building, {_duration(started)} so far")
         except BaseException:
             compiler.terminate()
             compiler.wait()
             raise
     if status != 0:
         tail = "\n".join(log_file.read_text(errors="replace").splitlines()[-20:])
-        raise BuildError(f"building the control plane failed (all of it is in {log_file}):\n{tail}")
+        raise BuildError(f"building the {part.name} failed (all of it is in {log_file}):\n{tail}")
     unfinished.rename(directory)
     log_file.unlink()
-    say(f"control plane: built in {_duration(started)}")
+    say(f"{part.name}: built in {_duration(started)}")
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int | None:
@@ -141,21 +183,31 @@ def _duration(started: float) -> str:
 
 
 def main() -> int:
-    """Build, or with --print only say where the programs are; print the directory and return the exit code."""
-    parser = argparse.ArgumentParser(description="Build the control plane for tests.")
-    parser.add_argument("--print", action="store_true", help="print its directory, or exit 1 if it is not built")
-    if parser.parse_args().print:
-        directory = built()
-    else:
-        try:
-            directory = build(lambda line: print(line, file=sys.stderr, flush=True))
-        except BuildError as error:
-            print(error, file=sys.stderr)
-            return 1
-    if directory is None:
-        return 1
-    print(directory)
-    return 0
+    """Build parts, or with --print only say where they are; print each part's directory and return the exit code."""
+    folders = [part.folder for part in PARTS]
+    parser = argparse.ArgumentParser(description="Build what tests run against.")
+    parser.add_argument("--print", action="store_true", help="print the directories; exit 1 if one is not built")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these of: {', '.join(folders)}")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(folders):
+        parser.error(f"no such part: {', '.join(sorted(unknown))} (there are: {', '.join(folders)})")
+    complete = True
+    # One after another: each keeps all cores busy by itself. One that fails is no reason to leave the others out.
+    for part in PARTS:
+        if not arguments.parts or part.folder in arguments.parts:
+            directory = built(part) if arguments.print else _built_now(part)
+            complete = complete and directory is not None
+            if directory is not None:
+                print(directory, flush=True)
+    return 0 if complete else 1
+
+
+def _built_now(part: Part) -> Path | None:
+    try:
+        return build(lambda line: print(line, file=sys.stderr, flush=True), part)
+    except BuildError as error:
+        print(error, file=sys.stderr)
+        return None
 
 
 if __name__ == "__main__":

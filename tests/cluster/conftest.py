@@ -1,4 +1,4 @@
-"""The control plane that all tests of a run share, and the recorder with the rights of deploy/rbac.yaml."""
+"""The control plane that all tests of a run share, the recorder with the rights of deploy/rbac.yaml, and Pulumi."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from cluster import build
 from cluster.controlplane import ControlPlane
+from cluster.engine import Engine
 from tests.cluster import certificates, rights
 from tests.cluster.recording import Recording
 
@@ -24,30 +25,46 @@ if TYPE_CHECKING:
 
 Record = Callable[..., Recording]
 
+# The fixture that needs a part → the part.
+PARTS = {"programs": build.CONTROL_PLANE, "engine": build.PULUMI}
+
 _numbers = itertools.count(1)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the control plane if tests need it and this run may skip nothing.
+    """Build the parts that tests need, if this run may skip nothing.
 
     It is done here and not in a fixture, because it takes longer than a test may.
     """
-    required = os.environ.get("PIPETRAIL_REQUIRE") == "all" and not session.config.option.collectonly
-    if required and any("programs" in getattr(item, "fixturenames", ()) for item in session.items):
-        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
-        try:
-            build.build(terminal.write_line if terminal else print)
-        except build.BuildError as error:
-            pytest.exit(str(error), returncode=1)
+    if os.environ.get("PIPETRAIL_REQUIRE") != "all" or session.config.option.collectonly:
+        return
+    needed = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+    for fixture, part in PARTS.items():
+        if fixture in needed:
+            try:
+                build.build(terminal.write_line if terminal else print, part)
+            except build.BuildError as error:
+                pytest.exit(str(error), returncode=1)
+
+
+def _built(part: build.Part) -> Path:
+    found = build.built(part)
+    if found is None:
+        pytest.skip(f"{part.name} not built (cluster/build.py {part.folder} builds it)")
+    return found
 
 
 @pytest.fixture(scope="session")
 def programs() -> Path:
     """Where the control plane's programs are."""
-    found = build.built()
-    if found is None:
-        pytest.skip("control plane not built (make cluster builds it)")
-    return found
+    return _built(build.CONTROL_PLANE)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """Pulumi, ready to run programs."""
+    return Engine(_built(build.PULUMI))
 
 
 @pytest.fixture(scope="session")

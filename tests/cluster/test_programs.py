@@ -1,4 +1,4 @@
-"""Building the control plane's programs, and starting programs so that none is left behind."""
+"""Building the programs that tests run against, and starting programs so that none is left behind."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import pytest
 
 from cluster import build
 from cluster.programs import ProgramError, Spawner, free_ports
+from pipetrail.testing import leftout
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,16 +60,19 @@ def test_free_ports_are_not_those_in_use() -> None:
         assert taken not in free_ports(2000)
 
 
-def test_a_missing_go_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", build.PARTS, ids=lambda part: part.folder)
+def test_a_missing_go_is_named(part: build.Part, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert build.built() is None
-    with pytest.raises(build.BuildError, match=r"Go \d+\.\d+\.\d+ or newer is needed .* not on PATH"):
-        build.build()
+    assert build.built(part) is None
+    wanted = rf"Go \d+(\.\d+)+ or newer is needed to build the {part.name}; .* not on PATH"
+    with pytest.raises(build.BuildError, match=wanted):
+        build.build(part=part)
 
 
-def test_an_old_go_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", build.PARTS, ids=lambda part: part.folder)
+def test_an_old_go_is_named(part: build.Part, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     go = tmp_path / "go"
     go.write_text("#!/bin/sh\necho go version go1.9.7 linux/amd64\n")
     go.chmod(0o755)
@@ -76,7 +80,7 @@ def test_an_old_go_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
 
     with pytest.raises(build.BuildError, match=r"or newer is needed .* found `go version go1\.9\.7"):
-        build.build()
+        build.build(part=part)
 
 
 def test_print_says_by_its_exit_code_whether_it_is_built(tmp_path: Path) -> None:
@@ -84,6 +88,34 @@ def test_print_says_by_its_exit_code_whether_it_is_built(tmp_path: Path) -> None
     empty = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}
 
     assert subprocess.run(command, env=empty, check=False, capture_output=True).returncode == 1
+
+
+def test_one_part_that_cannot_be_built_does_not_keep_the_others_from_it(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "cluster" / "build.py")]
+    neither = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "PATH": str(tmp_path)}
+
+    done = subprocess.run(command, env=neither, check=False, capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert [part.name for part in build.PARTS if part.name not in done.stderr] == []
+
+
+def test_an_unknown_part_is_refused_with_those_there_are() -> None:
+    command = [sys.executable, str(ROOT / "cluster" / "build.py"), "--print", "pulumy"]
+
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert done.returncode == 2
+    assert "no such part: pulumy (there are: controlplane, pulumi" in done.stderr
+
+
+def test_a_run_that_may_skip_nothing_misses_any_part_that_is_not_built() -> None:
+    seen = leftout.LeftOut()
+    for part in build.PARTS:
+        seen.reasons[f"{part.name} not built (and so on)"] += 1
+    seen.reasons["shared recordings not here"] += 1
+
+    assert seen.missing() == [f"{part.name} not built (and so on)" for part in build.PARTS]
 
 
 def _command(pid: int) -> str:

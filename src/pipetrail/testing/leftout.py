@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-REQUIRED = ("control plane",)
+REQUIRED = ("control plane", "Pulumi engine")
 """How the reasons begin that name a part of the required set."""
 
 
