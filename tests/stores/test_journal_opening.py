@@ -184,7 +184,7 @@ def test_a_journal_of_a_newer_version_is_refused_and_left_as_it_is(path: str) ->
 
 @pytest.fixture
 def next_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This program as it may be one day: with a second and a third migration."""
+    """This program as it may be one day: with two more migrations."""
     steps = (
         "CREATE TABLE runs(id INTEGER PRIMARY KEY, name TEXT) STRICT; INSERT INTO runs(name) VALUES('first');",
         "ALTER TABLE runs ADD COLUMN state TEXT; UPDATE runs SET state = 'Failed';",
@@ -196,18 +196,21 @@ def next_version(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_older_journal_is_brought_up_to_date_with_all_it_holds(path: str, next_version: None) -> None:
     with pytest.MonkeyPatch.context() as before:
-        before.setattr(schema, "VERSION", 1)
-        before.setattr(opening, "VERSION", 1)
-        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        for module in (schema, opening):
+            before.setattr(module, "VERSION", schema.VERSION - 2 if module is schema else schema.VERSION)
+        before.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:-2])
         write(path, 1, 2)
-    with pytest.raises(JournalError, match=r"made by an older pipetrail \(its schema is 1, this one reads 3\)"):
+    older, now = schema.VERSION - 2, schema.VERSION
+    with pytest.raises(
+        JournalError, match=rf"made by an older pipetrail \(its schema is {older}, this one reads {now}\)"
+    ):
         JournalReader(path)
     write(path, 3)
 
     assert len(read(path)) == 3
     db = apsw.Connection(path)
     assert db.execute("SELECT name, state FROM runs").get == ("first", "Failed")
-    assert db.pragma("user_version") == 3
+    assert db.pragma("user_version") == now
     db.close()
     write(path, 4)  # nothing is done twice
     assert len(read(path)) == 4
@@ -218,7 +221,7 @@ def test_a_migration_that_fails_changes_nothing(path: str, monkeypatch: pytest.M
     with monkeypatch.context() as patched:
         patched.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE runs(id);", "CREATE TABLE runs(id);"))
         for module in (schema, opening):
-            patched.setattr(module, "VERSION", 3)
+            patched.setattr(module, "VERSION", schema.VERSION + 2 if module is schema else schema.VERSION)
         with pytest.raises(apsw.SQLError, match="already exists"):
             Journal(path)
 

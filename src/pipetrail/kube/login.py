@@ -5,7 +5,6 @@ import math
 import os
 import ssl
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from pipetrail.kube.errors import ApiError
+from pipetrail.tls import context
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _CHILD_SECONDS = 60.0  # a login plug-in may open a browser; one that hangs must not hang the recorder for ever
@@ -171,16 +171,4 @@ def tls(found: Credentials) -> ssl.SSLContext | bool:
     """The TLS context of some credentials; False for a server that is reached without TLS."""
     if not found.server.startswith("https:"):
         return False
-    context = ssl.create_default_context(cadata=found.ca) if found.ca else ssl.create_default_context()
-    if found.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if found.cert and found.key:
-        # OpenSSL reads certificates from files only: private ones, gone as soon as they are read.
-        with tempfile.TemporaryDirectory(prefix="pipetrail-") as folder:
-            cert, key = Path(folder) / "cert.pem", Path(folder) / "key.pem"
-            for path, text in ((cert, found.cert), (key, found.key)):
-                path.touch(mode=0o600)
-                path.write_text(text, encoding="utf-8")
-            context.load_cert_chain(cert, key)
-    return context
+    return context(ca=found.ca, cert=found.cert, key=found.key, insecure=found.insecure)

@@ -11,9 +11,11 @@ from typing import Any
 
 import msgspec
 
+from pipetrail.marks import EVENT_ID
 from pipetrail.model import Batch, Event, Gap, Micros, ObjectRef, ObjectVersion, Reject, SourceState
 from pipetrail.stores.sqlite import rows, schema
 from pipetrail.stores.sqlite.bodies import Bodies
+from pipetrail.stores.sqlite.declared import folded
 from pipetrail.stores.sqlite.errors import explained
 from pipetrail.stores.sqlite.interning import Interned
 from pipetrail.stores.sqlite.opening import open_for_writing, reserve
@@ -170,6 +172,11 @@ class Journal:
         found: list[Row] = []
         seq = self.next_seq
         for event in events:
+            if event.marks and EVENT_ID in event.marks:
+                added = folded(self.db, event, seq)
+                if added is None:
+                    continue
+                event = added
             cluster = text[event.cluster]
             refs = self._refs.get(cluster) or self._refs_of(cluster)
             source = event.source

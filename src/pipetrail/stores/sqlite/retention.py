@@ -99,6 +99,7 @@ def _drop_oldest(journal: Journal, reason: str, now: Micros, done: Pruned) -> bo
             "INSERT INTO meta VALUES('pruned_seq', ?1) ON CONFLICT DO UPDATE SET value = max(value, ?1)", (last_seq,)
         )
         db.execute("DELETE FROM gaps WHERE seq <= ?", (last_seq,))
+        db.execute("DELETE FROM declared WHERE seq <= ?", (last_seq,))
     done.segments += 1
     done.events += events
     return True

@@ -16,7 +16,7 @@ which costs a tenth of keeping them.
 
 import apsw
 
-VERSION = 1
+VERSION = 2
 _LAST_SEGMENT = "last_segment"  # in meta: the highest number that a segment ever had
 APPLICATION_ID = 0x7074726C  # "ptrl"
 
@@ -69,7 +69,11 @@ CREATE TABLE prunes(
 INSERT INTO meta VALUES('next_seq', 1);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_DECLARED = """
+CREATE TABLE declared(key INTEGER PRIMARY KEY, total INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _DECLARED)
 """Statement ``n`` brings a journal from version ``n`` to ``n + 1``."""
 
 
