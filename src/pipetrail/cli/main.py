@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "record": ("record:record", "Record a cluster into the journal."),
     "events": ("events:events", "Show what happened."),
     "objects": ("objects:objects", "Show objects as they were, also after their deletion."),
+    "emit": ("emit:emit", "Tell a fact as a Kubernetes Event."),
     "status": ("status:status", "Show what is recorded, what was missed and what is lacking."),
     "rejects": ("rejects:rejects", "Show input that could not be recorded."),
     "export": ("export:export", "Write events to a file, as JSON lines or Parquet."),
