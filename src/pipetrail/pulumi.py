@@ -129,7 +129,7 @@ class PipelineEvent(pulumi.ComponentResource):
         body = Output.all(draft, fact, named).apply(lambda found: _body(api, *found))
         if not isinstance(about, Resource) and _can_ask(self, opts):
             body = Output.all(body, _home_is_there(self, draft)).apply(lambda found: found[0])
-        event = _event(name, api, body, _uid(about), fixed=event_name is not None, parent=self)
+        event = _event(name, api, body, _uid(name, about), fixed=event_name is not None, parent=self)
         self.event_name = event.metadata.apply(lambda found: found.name)
         self.event_namespace = event.metadata.apply(lambda found: found.namespace)
         self.event_uid = event.metadata.apply(lambda found: found.uid)
@@ -265,16 +265,24 @@ def _has_outputs(about: Any) -> bool:
 
 def _reference(found: list[Any]) -> dict[str, Any]:
     api_version, kind, metadata = found
-    return {"apiVersion": api_version, "kind": kind, "name": metadata.name, "namespace": metadata.namespace}
+    # A plain mapping in some resources and a class of its own, which is a mapping too, in others.
+    named = {key: (metadata or {}).get(key) for key in ("name", "namespace")}
+    return {"apiVersion": api_version, "kind": kind, **named}
 
 
-def _uid(about: About) -> Output[str] | None:
+def _uid(name: str, about: About) -> Output[str | None] | None:
     """The uid of the object, where the program knows it."""
     if isinstance(about, Resource):
-        return about.metadata.apply(lambda found: found.uid)  # type: ignore[attr-defined,no-any-return]
-    if isinstance(about, Mapping) and about.get("uid"):
-        return Output.from_input(about["uid"])
-    return None
+        return about.metadata.apply(lambda found: (found or {}).get("uid"))  # type: ignore[attr-defined,no-any-return]
+    found: Any = None
+    if isinstance(about, Mapping):
+        found = about.get("uid")
+    elif isinstance(about, Output):
+        found = about.apply(lambda known: known.get("uid") if isinstance(known, Mapping) else None)
+    if found is None:
+        return None
+    check = _text(checks.NAME, required=False)
+    return Output.from_input(_checked(name, "about.uid", found, lambda place, uid: uid and check(place, uid)))
 
 
 def _draft(name: str, instance: str, found: Mapping[str, Any]) -> Draft:
@@ -301,7 +309,7 @@ def _body(api: Api, draft: Draft, fact: str, name: str) -> dict[str, Any]:
 
 
 def _event(
-    name: str, api: Api, body: Output[dict[str, Any]], uid: Output[str] | None, *, fixed: bool, parent: Resource
+    name: str, api: Api, body: Output[dict[str, Any]], uid: Output[str | None] | None, *, fixed: bool, parent: Resource
 ) -> Any:
     def part(key: str) -> Any:
         return body.apply(lambda found: found[key])
@@ -309,7 +317,7 @@ def _event(
     def reference(key: str) -> Any:
         if uid is None:
             return part(key)
-        return Output.all(part(key), uid).apply(lambda found: {**found[0], "uid": found[1]})
+        return Output.all(part(key), uid).apply(lambda found: {**found[0], **({"uid": found[1]} if found[1] else {})})
 
     about = "involvedObject" if api == CORE else "regarding"
     opts = ResourceOptions(
