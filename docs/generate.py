@@ -14,8 +14,10 @@ from docs._generate import (  # noqa: E402
     gaps,
     journal,
     kinds,
+    marks,
     metrics,
     output,
+    python,
     settings,
     status_events,
 )
@@ -31,8 +33,10 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "gaps.md": gaps.write,
     "journal.md": journal.write,
     "kinds.md": kinds.write,
+    "marks.md": marks.write,
     "metrics.md": metrics.write,
     "output.md": output.write,
+    "python.md": python.write,
     "status-events.md": status_events.write,
 }
 """Each page and what writes it."""

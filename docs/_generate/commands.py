@@ -39,6 +39,9 @@ _ENVIRONMENT = """## Environment
 | `PIPETRAIL_JOURNAL` | The journal, where `--journal` is not given |
 | `PIPETRAIL_CONFIG` | The configuration file, where `--config` is not given |
 | `KUBECONFIG` | The kubeconfig; several files are merged as kubectl does |
+| `PIPETRAIL_RUN`, `PIPETRAIL_STEP` | The run and step of emitted events, also from [Python](python.md) |
+| `PIPETRAIL_KUBECONFIG` | The kubeconfig to which Python programs outside of a pod emit |
+| `POD_NAME`, `POD_NAMESPACE`, `POD_UID`, `NODE_NAME` | The pod that emits, over what its token says |
 | `XDG_STATE_HOME` | Where the default journal is: `$XDG_STATE_HOME/pipetrail/journal.db`, or below `~/.local/state` |
 | `COLUMNS`, `NO_COLOR`, `TERM=dumb` | The width of tables in a pipe, and no colours |"""
 

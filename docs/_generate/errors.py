@@ -18,9 +18,13 @@ CODES = {
     1: (
         "failed or not found",
         "an object that was asked for by name is unknown; an output file is in the way; "
-        "`record` ended before all was stored",
+        "`record` ended before all was stored; the API server refused what `emit` sent",
     ),
-    2: ("usage or configuration", "an unknown option, a value that can't be read, a mistake in the configuration file"),
+    2: (
+        "usage or configuration",
+        "an unknown option, a value that can't be read, a mistake in the configuration file, an Event that the API "
+        "server would refuse",
+    ),
     3: ("no way there", "no cluster, no login, or no usable journal"),
     130: ("Ctrl-C", "a command that only reads was interrupted; `record` and `capture` end with 0"),
 }

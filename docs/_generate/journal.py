@@ -31,6 +31,8 @@ MEANINGS = {
     "gaps": "Where something may be missing",
     "rejects": "The last 1,000 inputs that could not be recorded",
     "prunes": "What history was taken away, when and why",
+    "declared": "Each fact that its Event named by an id, the greatest total that was seen of it, and the `seq` of its "
+    "first event. `key` is a hash of cluster, namespace and id",
     "events_N": "One row for each fact. `seq` runs on through all segments",
     "refs_N": "The objects that its events name",
     "messages_N": "Each distinct message once",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from pipetrail.cli import options
 from pipetrail.cli.failures import FAILED, UNREACHABLE, USAGE, Failure
 from pipetrail.emitting import APIS, CORE, EVENTS, Api, Draft, InvalidEvent, Object, manifest
 from pipetrail.emitting.answers import Refused, Unanswered
@@ -41,7 +42,14 @@ class _Wanted(NamedTuple):
 @click.option("--about", metavar="OBJECT", help="What it is about: pod/x or namespace/pod/x. In a pod: that pod.")
 @click.option("--reason", metavar="WORD", help="Why, in one CamelCase word, such as ModelPromoted.")
 @click.option("--message", "-m", metavar="TEXT", default="", help="For people; at most 1,024 bytes.")
-@click.option("--type", "type_", type=click.Choice(["Normal", "Warning"]), default="Normal", show_default=True)
+@click.option(
+    "--type",
+    "type_",
+    type=click.Choice(["Normal", "Warning"]),
+    default="Normal",
+    show_default=True,
+    help="Warning for what somebody should look at.",
+)
 @click.option("--action", metavar="WORD", default="", help="What was done; the reason where it is not given.")
 @click.option("--reporter", metavar="NAME", default=REPORTER, show_default=True, help="Who says so.")
 @click.option("--run", envvar="PIPETRAIL_RUN", metavar="NAME", default="", help="The run that it belongs to.")
@@ -61,7 +69,7 @@ class _Wanted(NamedTuple):
     show_default=True,
     help="Check it here only, or let the API server check it too; nothing is created.",
 )
-@click.option("-o", "--output", type=click.Choice(["text", "name", "json"]), default="text", show_default=True)
+@options.output("text", "name", "json")
 @click.option("--kubeconfig", type=click.Path(), help="The kubeconfig; default KUBECONFIG or ~/.kube/config.")
 @click.option("--context", help="Context of the kubeconfig.")
 def emit(
