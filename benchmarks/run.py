@@ -16,6 +16,8 @@ QUICK_ROUNDS: Final = 2
 QUICK: Final = 5
 """How much shorter the streams of a quick run are."""
 RATE: Final = 1_000
+SHORT: Final = {"slope", "start", "emit"}
+"""Kinds that are measured once a round."""
 
 
 def say(text: str) -> None:
@@ -60,10 +62,10 @@ class Bench:
         """Measure all rows, the rounds of the short ones interleaved so that a busy minute hits all of them."""
         for number in range(1, self._rounds + 1):
             for row in self.rows:
-                if row.subject.kind in {"slope", "start"}:
+                if row.subject.kind in SHORT:
                     self._guarded(row, f"round {number}/{self._rounds}")
         for row in self.rows:
-            if row.subject.kind not in {"slope", "start"}:
+            if row.subject.kind not in SHORT:
                 self._guarded(row, "once")
         report.relate(self.rows)
 
@@ -76,6 +78,8 @@ class Bench:
                 self._slope(row, command)
             elif row.subject.kind == "start":
                 self._start(row, command)
+            elif row.subject.kind == "emit":
+                self._emit(row, command)
             else:
                 self._once(row, command)
         except Missing as reason:
@@ -113,6 +117,15 @@ class Bench:
         row.values.append(cost.cpu * 1e3)
         row.rss = max(row.rss, cost.rss)
         row.bare.append(bare.cpu * 1e3)
+
+    def _emit(self, row: Row, command: list[str]) -> None:
+        """The time of one call, which only the caller can tell; the program brings its own server."""
+        count = row.subject.counts[1]
+        cost = measure.run([*command, str(count)])
+        if cost.outcome.get("events") != count:
+            raise measure.Failed(f"emitted {cost.outcome.get('events')} events of {count}")
+        row.values.append(float(cost.outcome["emit_median_us"]))
+        row.rss = max(row.rss, cost.rss)
 
     def _once(self, row: Row, command: list[str]) -> None:
         count = row.subject.counts[1]

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from benchmarks.build_floor import NoFloor, floor
 
-Kind = Literal["slope", "memory", "listing", "latency", "start"]
+Kind = Literal["slope", "memory", "listing", "latency", "start", "emit"]
 
 
 class Missing(Exception):
@@ -119,5 +119,21 @@ SUBJECTS: Final = (
         options=("--help",),
         budget=150,
         unit="ms",
+    ),
+    Subject(
+        name="emit-start",
+        about="CPU of `import pipetrail; pipetrail.emit(...)`",
+        kind="start",
+        module=f"{CLIENTS}.pipetrail_emit_once",
+        budget=60,
+        unit="ms",
+    ),
+    Subject(
+        name="emit",
+        about="median of a call of emit, the server hangs",
+        kind="emit",
+        module=f"{CLIENTS}.pipetrail_emit",
+        counts=(0, 1_000),
+        budget=50,
     ),
 )

@@ -63,14 +63,16 @@ class _Process:
         self.complaints: set[str] = set()
 
     def _connect(self) -> "Poster":
+        settings = self.settings
+        if settings.kubeconfig or settings.context or "PIPETRAIL_KUBECONFIG" in os.environ:
+            with _importing:
+                import subprocess  # noqa: F401 - the login would
+        found = find_server(os.environ, settings.kubeconfig, settings.context)
         with _importing:
             # Not before, and in the thread: it brings ssl and http.client.
             import encodings.idna  # noqa: F401 - the first connection would
 
-            if self.settings.kubeconfig or self.settings.context or "PIPETRAIL_KUBECONFIG" in os.environ:
-                import subprocess  # noqa: F401 - the login would
             from pipetrail.emitting.posting import Poster
-        found = find_server(os.environ, self.settings.kubeconfig, self.settings.context)
         return Poster(found, timeout=_ANSWER_SECONDS)
 
 

@@ -37,7 +37,7 @@ NOWHERE = "nowhere to send to"
 _REMEMBERED = 1024  # Events that are up to date and can still be counted up
 _BACKOFF = (0.5, 30.0)  # seconds: first and longest wait for a server that does not answer
 _LOGIN = 8.0  # seconds more at the end while a kubeconfig is being read, which takes 0.7 to 2; in a pod none is
-_FORBIDDEN = 60.0  # seconds until a missing right is tried again
+_FORBIDDEN = 60.0  # seconds: longest wait until a missing right is tried again
 _DONE: Callable[[bool], None] = lambda _: None  # noqa: E731
 
 
@@ -92,6 +92,7 @@ class Sender:
         self._retry_at = 0.0
         self._backoff = 0.0
         self._forbidden: dict[str, float] = {}
+        self._patience: dict[str, float] = {}
         self._warned: set[str] = set()
 
     # ---- for the threads that emit
@@ -133,8 +134,9 @@ class Sender:
         """Send what is there, ``timeout`` seconds at most, and say what was lost. Nothing is taken after it."""
         if self._closed:
             return
-        if not self.flush(timeout) and self._connecting:
-            self.flush(_LOGIN)
+        login = time.monotonic() + timeout + _LOGIN
+        while not self.flush(timeout) and self._connecting and time.monotonic() < login:
+            time.sleep(0.05)
         self._closed = True
         self._queue.put(None)
         if (left := self.accepted - self.delivered - self.dropped) > 0:
@@ -167,8 +169,7 @@ class Sender:
         for found in self._dirty.values():
             for done in found.waiting:
                 done(False)
-        if self._poster is not None:
-            self._poster.close()
+        self._hang_up()
 
     def _take(self) -> None:
         """Wait for something to do, and take all that is there."""
@@ -255,15 +256,17 @@ class Sender:
         try:
             if self._poster is None:
                 self._connecting = True
-                self._poster = self._connect()
-                self._connecting = False
+                try:
+                    self._poster = self._connect()
+                finally:
+                    self._connecting = False
             self._send(found)
         except NotAsked as error:
             self._warn("not asked", "pipetrail: emitted events go nowhere: %s", error)
             self._give_up(found, NOWHERE)
         except Refused as error:
             if error.status == 401:
-                self._log_in_again()
+                self._hang_up()
                 self._wait(error)
                 return False
             self._refused(found, error)
@@ -285,7 +288,7 @@ class Sender:
         self._retry_at = time.monotonic() + min(wanted, _BACKOFF[1])
         self._warn("unanswered", "pipetrail: emitted events wait: %s", error)
 
-    def _log_in_again(self) -> None:
+    def _hang_up(self) -> None:
         if self._poster is not None:
             self._poster.close()
             self._poster = None
@@ -334,24 +337,24 @@ class Sender:
     def _allowed(self, ask: "Callable[[Api, Poster], object]") -> None:
         """Ask through the API that answered last, or through the other, where a Role allows only that one."""
         assert self._poster is not None  # noqa: S101 - _settled has connected
-        refusal: Refused | None = None
+        refusals: list[Refused] = []
         for api in (self._api, *(other for other in APIS if other != self._api)):
             try:
                 ask(api, self._poster)
             except Refused as error:
                 if error.status == 403:
-                    refusal = refusal or error
+                    refusals.append(error)
                     continue
                 if error.status != 401:
                     self._api = api
                 raise
             self._api = api
             return
-        if refusal is not None:
-            raise refusal
+        raise refusals[0]
 
     def _told(self, found: _Series, count: int) -> None:
         self.delivered += max(0, count - found.known)
+        self._patience.pop(found.draft.home, None)
         found.known, found.written = count, time.monotonic()
         waiting, found.waiting = found.waiting, []
         for done in waiting:
@@ -360,13 +363,12 @@ class Sender:
     def _refused(self, found: _Series, error: Refused) -> None:
         home = found.draft.home
         if error.status == 403 and "being terminated" not in str(error):
-            self._forbidden[home] = time.monotonic() + _FORBIDDEN
+            # Soon again at first: an API server that has just started knows no rights yet.
+            wait = self._patience[home] = min(_FORBIDDEN, max(_BACKOFF[0], self._patience.get(home, 0.0) * 2))
+            self._forbidden[home] = time.monotonic() + wait
+            need = "the service account needs the verbs create and patch on events"
             self._warn(
-                f"forbidden {home}",
-                "pipetrail: events can't be emitted into namespace %s: the service account needs the verbs create and"
-                " patch on events (%s)",
-                home,
-                error,
+                f"403 {home}", "pipetrail: events can't be emitted into namespace %s: %s (%s)", home, need, error
             )
             return
         self._warn(f"refused {error.reason}", "pipetrail: an event was refused: %s", error)
