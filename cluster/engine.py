@@ -56,7 +56,8 @@ class Result:
     def changes(self) -> dict[str, int]:
         """What it did to how many resources, in its own words: {"created": 1, "unchanged": 1}; empty if unsaid."""
         _, _, summary = self.output.rpartition("\nResources:\n")
-        return {word: int(count) for count, word in re.findall(r"^ +(?:[^\s\d]+ ?)?(\d+) ([a-z ]+)$", summary, re.MULTILINE)}
+        found = re.findall(r"^ +(?:[^\s\d]+ ?)?(\d+) ([a-z ]+)$", summary, re.MULTILINE)
+        return {word: int(count) for count, word in found}
 
     def check(self) -> Result:
         """Return this, or raise EngineError if the command failed."""

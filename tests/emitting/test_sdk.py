@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import pipetrail
-from pipetrail.emitting import InvalidEvent, sdk
+from pipetrail.emitting import Draft, InvalidEvent, Object, sdk
 from pipetrail.emitting.posting import Poster
 from pipetrail.emitting.sender import Sender
 from pipetrail.marks import TRUNCATED
@@ -301,3 +301,15 @@ async def test_emit_async_ends_when_another_configuration_comes(
     await asyncio.to_thread(pipetrail.configure)
 
     assert not await asyncio.wait_for(waiting, PATIENCE)
+
+
+def test_a_message_with_colours_and_control_characters_is_told_without_them() -> None:
+    draft = Draft(
+        about=Object(kind="Pod", name="p", namespace="n"),
+        reason="R",
+        message="\x1b[31mloss\x1b[0m is NaN\x00 at \ud800\nstep 7",
+        reporter="r",
+        instance="i",
+    )
+
+    assert sdk._fitting(draft).message == "loss is NaN\ufffd at \ufffd\nstep 7"

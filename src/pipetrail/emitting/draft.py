@@ -68,7 +68,7 @@ class Object:
             raise InvalidEvent(
                 "about", "name the object: 'pod/x', 'namespace/pod/x', or apiVersion, kind, namespace and name"
             )
-        if not found.namespace and namespace and found.kind not in _ALONE:
+        if not found.namespace and namespace and not found.alone:
             found = replace(found, namespace=namespace)
         return found
 
@@ -113,7 +113,7 @@ class Object:
     @property
     def alone(self) -> bool:
         """Whether such an object is known to be in no namespace."""
-        return self.kind in _ALONE
+        return isinstance(self.kind, str) and self.kind in _ALONE  # not checked yet, perhaps
 
     def check(self) -> None:
         """Check every field.
@@ -198,7 +198,7 @@ def check_home(namespace: str, about: Object) -> None:
     if namespace and about.namespace and namespace != about.namespace:
         raise InvalidEvent(
             "namespace",
-            f"{namespace} is not that of the object, {about.namespace}; the API server wants both to be the same",
+            f"{namespace} is not that of the object, {about.namespace}; an Event stands beside its object",
         )
     if namespace and not about.namespace and namespace not in (HOME_OF_THE_CLUSTER, "kube-system"):
         raise InvalidEvent(

@@ -4,17 +4,16 @@ A pod's service account token names the pod itself (name, uid, node), so that no
 (``POD_NAME``, ``POD_NAMESPACE``, ``POD_UID``, ``NODE_NAME``) goes before it, what is configured before both.
 """
 
-import base64
-import json
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pipetrail.emitting.draft import Object
 
-SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
+Folder = str | os.PathLike[str]
 _LOGIN_SECONDS = 60.0  # a login plug-in may open a browser
 
 
@@ -51,7 +50,7 @@ class Server:
         if self.token_file is None:
             return self.authorization
         try:
-            return f"Bearer {Path(self.token_file).read_text(encoding='utf-8').strip()}"
+            return f"Bearer {_text(self.token_file).strip()}"
         except OSError as error:
             raise NowhereError(f"token file {self.token_file}: {error.strerror}") from error
 
@@ -73,16 +72,18 @@ class Place:
         return Object(kind="Pod", name=self.pod, namespace=self.namespace, api_version="v1", uid=self.uid)
 
 
-def find_place(environment: Mapping[str, str], account: Path = SERVICE_ACCOUNT) -> Place:
+def find_place(environment: Mapping[str, str], account: Folder = SERVICE_ACCOUNT) -> Place:
     """Where a process with this environment and service account runs; fields are empty where nobody says."""
-    claims = _claims(account / "token")
+    claims = _claims(os.path.join(account, "token"))
     pod, node = claims.get("pod", {}), claims.get("node", {})
     inside = bool(environment.get("KUBERNETES_SERVICE_HOST"))
     name = environment.get("POD_NAME", "") or pod.get("name", "") or (environment.get("HOSTNAME", "") if inside else "")
     # A uid of the token is that of the pod that the token names, and of no other.
     uid = environment.get("POD_UID", "") or (pod.get("uid", "") if pod.get("name") == name else "")
     return Place(
-        namespace=environment.get("POD_NAMESPACE", "") or claims.get("namespace", "") or _line(account / "namespace"),
+        namespace=environment.get("POD_NAMESPACE", "")
+        or claims.get("namespace", "")
+        or _line(os.path.join(account, "namespace")),
         pod=name,
         uid=uid,
         node=environment.get("NODE_NAME", "") or node.get("name", ""),
@@ -93,7 +94,7 @@ def find_server(
     environment: Mapping[str, str],
     kubeconfig: str | None = None,
     context: str | None = None,
-    account: Path = SERVICE_ACCOUNT,
+    account: Folder = SERVICE_ACCOUNT,
 ) -> Server:
     """The API server to send to: that of a kubeconfig where one is named, else the one of the pod.
 
@@ -108,15 +109,15 @@ def find_server(
     host = environment.get("KUBERNETES_SERVICE_HOST")
     if not host:
         raise NotAsked("this is no pod: name a kubeconfig with PIPETRAIL_KUBECONFIG or pipetrail.configure()")
-    if not (account / "token").exists():
+    if not os.path.exists(os.path.join(account, "token")):
         raise NowhereError("this pod has no service account token: set automountServiceAccountToken")
     host = f"[{host}]" if ":" in host else host
     try:
         return Server(
             url=f"https://{host}:{environment.get('KUBERNETES_SERVICE_PORT', '443')}",
-            namespace=_line(account / "namespace"),
-            ca=(account / "ca.crt").read_text(encoding="utf-8"),
-            token_file=str(account / "token"),
+            namespace=_line(os.path.join(account, "namespace")),
+            ca=_text(os.path.join(account, "ca.crt")),
+            token_file=os.path.join(account, "token"),
         )
     except OSError as error:
         raise NowhereError(f"{error.filename}: {error.strerror}") from error
@@ -138,6 +139,8 @@ def kubeconfig_server(kubeconfig: str | None, context: str | None) -> Server:
     if done.returncode:
         lines = done.stderr.strip().splitlines()
         raise NowhereError(f"login: {lines[-1] if lines else 'the kubeconfig could not be read'}")
+    import json
+
     return server_of(json.loads(done.stdout))
 
 
@@ -158,13 +161,16 @@ def server_of(found: Mapping[str, Any]) -> Server:
     )
 
 
-def _claims(token: Path) -> dict[str, Any]:
+def _claims(token: str) -> dict[str, Any]:
     """What a service account token says of the pod that it was made for; empty where it says nothing.
 
     It is not checked here: whom it belongs to is for the API server to say, and it only names the object of an Event.
     """
     try:
-        body = token.read_text(encoding="utf-8").split(".")[1]
+        body = _text(token).split(".")[1]
+        import base64
+        import json
+
         found = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["kubernetes.io"]
         said: dict[str, Any] = {"namespace": found["namespace"]} if isinstance(found.get("namespace"), str) else {}
         for key in ("pod", "node"):
@@ -175,8 +181,13 @@ def _claims(token: Path) -> dict[str, Any]:
         return {}
 
 
-def _line(path: Path) -> str:
+def _line(path: str) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return _text(path).strip()
     except OSError:
         return ""
+
+
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        return file.read()

@@ -7,6 +7,7 @@ not fail or slow down because its events can't be told.
 import atexit
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -229,8 +230,8 @@ def _put(
             run=settings.run if run is None else run,
             step=settings.step if step is None else step,
         )
-        if isinstance(message, str) and len(message) > checks.MESSAGE // 4:
-            draft = _shortened(draft)
+        if isinstance(message, str) and not (len(message) <= checks.MESSAGE // 4 and message.isprintable()):
+            draft = _fitting(draft)
         draft.check()
     except InvalidEvent as error:
         if settings.strict:
@@ -256,15 +257,23 @@ def _about(here: _Process, about: About | None, namespace: str | None) -> Object
 _meant = lru_cache(256)(Object.meant)
 
 
-def _shortened(draft: Draft) -> Draft:
-    """The draft with a message that fits, marked if it was cut."""
-    size = len(draft.message.encode("utf-8", "surrogatepass"))
-    if size <= checks.MESSAGE:
-        return draft
+def _fitting(draft: Draft) -> Draft:
+    """The draft with a message that fits: without what no terminal should see, and cut, which is marked.
+
+    A log line with its colours is a better message than none.
+    """
     from dataclasses import replace
 
-    cut = draft.message.encode("utf-8", "surrogatepass")[: checks.MESSAGE - 3].decode("utf-8", "ignore") + "…"
-    return replace(draft, message=cut, annotations={**draft.annotations, TRUNCATED: str(size)})
+    message = _UNFIT.sub("\ufffd", _COLOURS.sub("", draft.message))
+    encoded = message.encode()
+    if len(encoded) <= checks.MESSAGE:
+        return replace(draft, message=message) if message != draft.message else draft
+    cut = encoded[: checks.MESSAGE - 3].decode("utf-8", "ignore") + "…"
+    return replace(draft, message=cut, annotations={**draft.annotations, TRUNCATED: str(len(encoded))})
+
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def _at_exit() -> None:

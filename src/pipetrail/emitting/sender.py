@@ -367,18 +367,16 @@ class Sender:
             wait = self._patience[home] = min(_FORBIDDEN, max(_BACKOFF[0], self._patience.get(home, 0.0) * 2))
             self._forbidden[home] = time.monotonic() + wait
             need = "the service account needs the verbs create and patch on events"
-            self._warn(
-                f"403 {home}", "pipetrail: events can't be emitted into namespace %s: %s (%s)", home, need, error
-            )
+            text = "pipetrail: events can't be emitted into namespace %s: %s (%s)"
+            self._warn(f"forbidden {home}", text, home, need, error)
             return
         self._warn(f"refused {error.reason}", "pipetrail: an event was refused: %s", error)
         self._give_up(found, "refused")
 
     def _give_up(self, found: _Series, reason: str) -> None:
         """Lose what the cluster does not know of an Event, and forget it."""
-        waiting, found.waiting = found.waiting, []
-        self._lose(reason, found.count - found.known, *waiting)
-        found.known = found.count
+        self._lose(reason, found.count - found.known, *found.waiting)
+        found.known, found.waiting = found.count, []
         if self._known.get(found.key) is found:
             del self._known[found.key]
 
