@@ -18,7 +18,7 @@ test: $(VENV)/.dev  ## Every test that this machine can run; says what was left 
 	$(BIN)/python -m pytest -m "not release" $(TESTS)
 
 test-release: $(VENV)/.dev  ## All tests, the dear ones too
-	$(BIN)/python cluster/build.py
+	$(BIN)/python cluster/build.py --release
 	$(BIN)/python -m pytest $(TESTS)
 
 check: lint test  ## Everything that must hold before a change lands

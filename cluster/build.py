@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent
 PROGRESS_SECONDS = 15
-PULUMI_MODULES = ("cli", "langhost", "provider")
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,8 @@ class Part:
     """Something that is built from the sources in one folder of cluster/, by the build.sh there.
 
     `name` is for people, `folder` names it in the cache, too. `inputs` are the files in the folder on which the outcome
-    depends. `program` is built last: where it is, all is. `patience` says how long a build takes.
+    depends. `program` is built last: where it is, all is. `patience` says how long a build takes. `release`: it is only
+    for what is tested before a release, so it is only built when asked for.
     """
 
     name: str
@@ -40,6 +40,11 @@ class Part:
     inputs: tuple[str, ...]
     program: str
     patience: str
+    release: bool = False
+
+
+def _inputs(*modules: str) -> tuple[str, ...]:
+    return (*(f"{module}/{file}" for module in modules for file in ("go.mod", "go.sum")), "build.sh")
 
 
 CONTROL_PLANE = Part(
@@ -52,11 +57,26 @@ CONTROL_PLANE = Part(
 PULUMI = Part(
     name="Pulumi engine",
     folder="pulumi",
-    inputs=(*(f"{module}/{file}" for module in PULUMI_MODULES for file in ("go.mod", "go.sum")), "build.sh"),
+    inputs=_inputs("cli", "langhost", "provider"),
     program="pulumi-language-python-exec",
     patience="5 to 11 minutes on two cores with an empty Go cache, else seconds",
 )
-PARTS = (CONTROL_PLANE, PULUMI)
+CONTROLLERS = Part(
+    name="ML controllers",
+    folder="controllers",
+    inputs=(*_inputs("argo", "jobset", "kueue", "training-operator"), "functions.sh"),
+    program="workflow-controller",
+    patience="8 to 15 minutes on two cores with an empty Go cache, else seconds",
+)
+MORE_CONTROLLERS = Part(
+    name="more ML controllers",
+    folder="more-controllers",
+    inputs=(*_inputs("kuberay", "tekton", "trainer"), "../controllers/functions.sh"),
+    program="trainer-controller-manager",
+    patience="6 to 12 minutes on two cores with an empty Go cache, else seconds",
+    release=True,
+)
+PARTS = (CONTROL_PLANE, PULUMI, CONTROLLERS, MORE_CONTROLLERS)
 
 
 class BuildError(Exception):
@@ -186,6 +206,7 @@ def main() -> int:
     """Build parts, or with --print only say where they are; print each part's directory and return the exit code."""
     folders = [part.folder for part in PARTS]
     parser = argparse.ArgumentParser(description="Build what tests run against.")
+    parser.add_argument("--release", action="store_true", help="also what only a release is tested with")
     parser.add_argument("--print", action="store_true", help="print the directories; exit 1 if one is not built")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"only these of: {', '.join(folders)}")
     arguments = parser.parse_args()
@@ -194,7 +215,7 @@ def main() -> int:
     complete = True
     # One after another: each keeps all cores busy by itself. One that fails is no reason to leave the others out.
     for part in PARTS:
-        if not arguments.parts or part.folder in arguments.parts:
+        if part.folder in arguments.parts or (not arguments.parts and part.release <= arguments.release):
             directory = built(part) if arguments.print else _built_now(part)
             complete = complete and directory is not None
             if directory is not None:

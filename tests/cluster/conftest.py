@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cluster import build
+from cluster.controllers import Controllers
 from cluster.controlplane import ControlPlane
 from cluster.engine import Engine
 from tests.cluster import certificates, rights
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 Record = Callable[..., Recording]
 
 # The fixture that needs a part → the part.
-PARTS = {"programs": build.CONTROL_PLANE, "engine": build.PULUMI}
+PARTS = {"programs": build.CONTROL_PLANE, "engine": build.PULUMI, "controllers": build.CONTROLLERS}
 
 _numbers = itertools.count(1)
 
@@ -114,6 +115,16 @@ def spare_account(spare: ControlPlane) -> Iterator[ServiceAccount]:
     """The service account of deploy/rbac.yaml in the second control plane."""
     with closing(spare.client()) as client:
         yield rights.grant_all(spare, client)
+
+
+@pytest.fixture(scope="session")
+def controllers(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controllers]:
+    """The controllers of ML systems, on a control plane of their own: the other tests have no use for their kinds."""
+    built = _built(build.CONTROLLERS)
+    with ControlPlane(tmp_path_factory.mktemp("controllers"), programs=programs) as running:
+        running.add_nodes(3)
+        with Controllers(running, programs=built, argo=True, kueue=True, jobset=True, training=True) as started:
+            yield started
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections import Counter
 
 import pytest
 
-REQUIRED = ("control plane", "Pulumi engine")
+REQUIRED = ("control plane", "Pulumi engine", "ML controllers", "more ML controllers")
 """How the reasons begin that name a part of the required set."""
 
 
