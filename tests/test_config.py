@@ -43,7 +43,7 @@ def test_everything_that_can_be_said_is_read(path: Path) -> None:
         "event_ttl: 90m\n"
         'listen: "[::]:9000"\n'
         "full_text: false\n"
-        "resolvers: [{name: in-house}]\n"
+        "resolvers: [{name: in-house, run: {label: team/run}}]\n"
     )
     found = load(str(path))
 
@@ -184,3 +184,13 @@ def test_the_default_journal_is_in_the_users_state_folder(monkeypatch: pytest.Mo
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert config.default_journal() == str(tmp_path / ".local" / "state" / "pipetrail" / "journal.db")
+
+
+def test_a_resolver_of_the_wrong_form_is_told_with_its_line(path: Path) -> None:
+    found = mistakes(path, "full_text: true\nresolvers:\n  - name: ours\n    run: {lable: team/run}\n  - name: other\n")
+
+    form = "`{label: team.example/run-id}`, `{annotation: ...}` or, for the run, `{owner: Kind.group}`"
+    assert found == [
+        f"FILE:3: resolvers[0].run: one of label, annotation, owner is expected: {form}",
+        f"FILE:5: resolvers[1].run: what names a run is expected: {form}",
+    ]

@@ -105,6 +105,30 @@ MEANINGS: dict[type[msgspec.Struct], dict[str, str]] = {
         "reason": "One of [these](gaps.md)",
         "loss": "`none` or `possible`",
     },
+    shapes.RunShape: {
+        "id": "What the system itself calls it, else the uid of its root object",
+        "system": "The ML system, as in links",
+        "cluster": "The cluster's id",
+        "namespace": "That of its root object",
+        "name": "What people call it",
+        "pipeline": "What it is a run of; empty where nothing says so",
+        "queue": "The queue that it waits or waited in",
+        "state": "`Pending`, `Running`, `Succeeded`, `Failed`, `Cancelled`, `Preempted`, `Stuck` (waits for an hour "
+        "without a change), `Zombie` (said to run, without a living pod), `Unknown`",
+        "why": "What it waits for, in the words of its queue or scheduler",
+        "created_at": "When its first object was created",
+        "started_at": "When its first container or root started",
+        "finished_at": "When it ended, in one of the final states",
+        "attempts": "How often it was started as a whole",
+        "restarts": "What its system counts as restarts, else those of its containers",
+        "steps": "Its steps, or its members where its system has no steps",
+    },
+    shapes.StepShape: {
+        "name": "As the user, or the system, names it",
+        "state": "As of a run, and `Skipped` or `Omitted`",
+        "attempts": "How often it was tried",
+        "replicas": "How many members it has",
+    },
     shapes.RejectShape: {
         "at": "When it was received",
         "cluster": "The cluster's id",
@@ -116,6 +140,7 @@ MEANINGS: dict[type[msgspec.Struct], dict[str, str]] = {
 
 _SECTIONS: tuple[tuple[str, type[msgspec.Struct], tuple[type[msgspec.Struct], ...]], ...] = (
     ("events", shapes.EventShape, (shapes.RefShape, SourceObject, Link)),
+    ("runs", shapes.RunShape, (shapes.StepShape,)),
     ("objects", shapes.ObjectShape, ()),
     ("status", shapes.SourceShape, (shapes.GapShape,)),
     ("rejects", shapes.RejectShape, ()),
@@ -125,6 +150,7 @@ _NAMES = {
     SourceObject: "source",
     Link: "link",
     shapes.GapShape: "gap",
+    shapes.StepShape: "step",
 }
 
 

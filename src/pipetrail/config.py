@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from pipetrail.analysis.resolvers.configured import Configured
 from pipetrail.model import Micros
 from pipetrail.model.times import parse_age
 
@@ -70,7 +71,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     full_text: bool = True
     """Whether messages are indexed for search."""
     resolvers: list[dict[str, Any]] = []
-    """Labels that name runs of in-house systems. Checked for their form only: runs are not resolved yet."""
+    """Labels, annotations or owners that name runs of in-house systems; see docs/how-to/runs.md."""
 
 
 def default_journal() -> str:
@@ -163,6 +164,13 @@ def _mistakes(found: dict[Any, Any]) -> Iterator[tuple[list[Any], str]]:
                 msgspec.convert(value, fields[key].type)
             except msgspec.ValidationError as error:
                 yield [key], f"{key}: {error}"
+    entries = found.get("resolvers")
+    for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, dict):
+            try:
+                Configured(entry)
+            except ValueError as error:
+                yield ["resolvers", number], f"resolvers[{number}].{error}"
     retention = found.get("retention")
     for key, parse in (("size", parse_size), ("age", parse_retention_age)):
         if isinstance(retention, dict) and isinstance(value := retention.get(key), str):

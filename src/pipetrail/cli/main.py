@@ -16,8 +16,10 @@ COMPLETE_VAR = "_PIPETRAIL_COMPLETE"
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "record": ("record:record", "Record a cluster into the journal."),
     "events": ("events:events", "Show what happened."),
+    "runs": ("runs:runs", "Show runs: what people started, rather than pods."),
     "objects": ("objects:objects", "Show objects as they were, also after their deletion."),
     "emit": ("emit:emit", "Tell a fact as a Kubernetes Event."),
+    "explain-link": ("explain_link:explain_link", "Say why an event belongs to its run."),
     "status": ("status:status", "Show what is recorded, what was missed and what is lacking."),
     "rejects": ("rejects:rejects", "Show input that could not be recorded."),
     "export": ("export:export", "Write events to a file, as JSON lines or Parquet."),

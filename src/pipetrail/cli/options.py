@@ -82,7 +82,9 @@ def _words(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
     return tuple(word.strip() for part in value for word in part.split(",") if word.strip())
 
 
-def _among(allowed: tuple[str, ...]) -> Callable[..., tuple[str, ...]]:
+def among(allowed: tuple[str, ...]) -> Callable[..., tuple[str, ...]]:
+    """The callback of an option that takes some of these words, in any case."""
+
     def check(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
         words = tuple(word.lower() for word in _words(ctx, param, value))
         for word in words:
@@ -110,6 +112,25 @@ def output(*formats: str) -> Callable[[F], F]:
     )
 
 
+_JOURNAL_OPTIONS = (
+    click.option(
+        "--journal",
+        envvar="PIPETRAIL_JOURNAL",
+        type=click.Path(),
+        metavar="FILE",
+        help="The journal; by default the one in the user's state directory. [env: PIPETRAIL_JOURNAL]",
+    ),
+    click.option(
+        "--config",
+        "config_file",
+        envvar="PIPETRAIL_CONFIG",
+        type=click.Path(),
+        metavar="FILE",
+        help="The configuration file. [env: PIPETRAIL_CONFIG]",
+    ),
+)
+
+
 def journal_options(command: F) -> F:
     """``--journal`` and ``--config``; the command gets ``journal``, the file to use."""
 
@@ -117,25 +138,26 @@ def journal_options(command: F) -> F:
     def found(*args: Any, journal: str | None, config_file: str | None, **rest: Any) -> Any:
         return command(*args, journal=journal_of(journal, config_file), **rest)
 
-    for option in (
-        click.option(
-            "--config",
-            "config_file",
-            envvar="PIPETRAIL_CONFIG",
-            type=click.Path(),
-            metavar="FILE",
-            help="The configuration file. [env: PIPETRAIL_CONFIG]",
-        ),
-        click.option(
-            "--journal",
-            envvar="PIPETRAIL_JOURNAL",
-            type=click.Path(),
-            metavar="FILE",
-            help="The journal; by default the one in the user's state directory. [env: PIPETRAIL_JOURNAL]",
-        ),
-    ):
-        found = option(found)
-    return found  # type: ignore[return-value]
+    return _with(found, _JOURNAL_OPTIONS)  # type: ignore[return-value]
+
+
+def configured_journal(command: F) -> F:
+    """``--journal`` and ``--config``; the command gets ``journal``, and ``resolvers``, what is said of own systems."""
+
+    @wraps(command)
+    def found(*args: Any, config_file: str | None, **rest: Any) -> Any:
+        resolvers: tuple[dict[str, Any], ...] = ()
+        if config_file is not None:
+            from pipetrail.config import load
+
+            resolvers = tuple(load(config_file).resolvers)
+        return command(*args, resolvers=resolvers, **rest)
+
+    @wraps(found)
+    def with_journal(*args: Any, journal: str | None, config_file: str | None, **rest: Any) -> Any:
+        return found(*args, journal=journal_of(journal, config_file), config_file=config_file, **rest)
+
+    return _with(with_journal, _JOURNAL_OPTIONS)  # type: ignore[return-value]
 
 
 def journal_of(journal: str | None, config_file: str | None) -> str:
@@ -165,8 +187,8 @@ _OBJECT_OPTIONS = (
 _EVENT_OPTIONS = (
     *_OBJECT_OPTIONS,
     several("--reason", metavar="REASON", help="Only these reasons, such as BackOff or OOMKilled."),
-    several("--severity", metavar="WORD", check=_among(SEVERITIES), help="Only info, warning or error."),
-    several("--origin", metavar="WORD", check=_among(ORIGINS), help="Only kubernetes, status, gap or verdict."),
+    several("--severity", metavar="WORD", check=among(SEVERITIES), help="Only info, warning or error."),
+    several("--origin", metavar="WORD", check=among(ORIGINS), help="Only kubernetes, status, gap or verdict."),
     click.option("-t", "--text", default="", metavar="WORDS", help="Only messages with all of these words."),
     click.option("--since", type=When(), help="From this time on: 2h, yesterday, 03:12 or 2026-11-24T03:12:00Z."),
     click.option("--until", type=When(), help="Only before this time."),

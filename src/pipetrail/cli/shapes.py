@@ -6,12 +6,15 @@ empty and count time in microseconds.
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pipetrail.cli.words import FullTimes
 from pipetrail.model import Event, Link, Micros, ObjectRef, ObjectVersion, Reject, SourceObject
+
+if TYPE_CHECKING:
+    from pipetrail.analysis.runs import Run
 
 
 class RefShape(msgspec.Struct, gc=False, rename="camel"):
@@ -94,6 +97,35 @@ class SourceShape(msgspec.Struct, gc=False):
     alive_at: str | None
 
 
+class StepShape(msgspec.Struct, gc=False):
+    """One step of a run, or one member where its system has no steps."""
+
+    name: str
+    state: str
+    attempts: int
+    replicas: int
+
+
+class RunShape(msgspec.Struct, gc=False):
+    """A line of ``runs``."""
+
+    id: str
+    system: str
+    cluster: str
+    namespace: str
+    name: str
+    pipeline: str
+    queue: str
+    state: str
+    why: str
+    created_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    attempts: int
+    restarts: int
+    steps: list[StepShape]
+
+
 class RejectShape(msgspec.Struct, gc=False):
     """A line of ``rejects``."""
 
@@ -159,6 +191,27 @@ def object_shape(version: ObjectVersion) -> ObjectShape:
         _times(version.observed_at),
         version.seq,
         msgspec.Raw(version.body) if version.body else None,
+    )
+
+
+def run_shape(run: "Run") -> RunShape:
+    """A run as JSON says it."""
+    return RunShape(
+        run.id,
+        run.system,
+        run.cluster,
+        run.namespace,
+        run.name,
+        run.pipeline,
+        run.queue,
+        run.state,
+        run.why,
+        _time(run.created),
+        _time(run.started),
+        _time(run.finished),
+        run.attempts,
+        run.restarts,
+        [StepShape(step.name, step.state, step.attempts, step.replicas) for step in run.steps],
     )
 
 

@@ -1,7 +1,7 @@
 """What is recorded, and the protocols between the parts."""
 
 from pipetrail.model.identity import event_id, fingerprint, uid_key
-from pipetrail.model.protocols import Permanent, Resolver, Rule, Sink, Source, Store, Temporary
+from pipetrail.model.protocols import Permanent, Rule, Sink, Source, Store, Temporary
 from pipetrail.model.times import Micros, format_time, parse_when
 from pipetrail.model.types import (
     Batch,
@@ -32,7 +32,6 @@ __all__ = [
     "Permanent",
     "Query",
     "Reject",
-    "Resolver",
     "Rule",
     "Severity",
     "Sink",

@@ -8,9 +8,7 @@ from pipetrail.model.types import (
     Batch,
     Event,
     Gap,
-    Link,
     ObjectQuery,
-    ObjectRef,
     ObjectVersion,
     Query,
     SourceState,
@@ -87,16 +85,6 @@ class Sink(Protocol):
 
     async def stop(self) -> None:
         """Safe without :meth:`start`, and when called twice."""
-        ...
-
-
-class Resolver(Protocol):
-    """Says where in a run an object belongs. Pure: no clock, no API calls."""
-
-    id: str
-
-    def place(self, ref: ObjectRef, objects: Mapping[str, Mapping[str, Any]]) -> Sequence[Link]:
-        """The links of that object, given the kept bodies of it and its owners by uid; empty when it is not ours."""
         ...
 
 
