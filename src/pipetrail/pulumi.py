@@ -124,9 +124,10 @@ class PipelineEvent(pulumi.ComponentResource):
             event_name = check("event_name", event_name, checks.subdomain)
         instance = f"{pulumi.get_project()}/{pulumi.get_stack()}"[: checks.INSTANCE]
         draft = given.apply(lambda found: _draft(name, instance, found))
-        fact = Output.all(_urn(self), draft, triggers).apply(lambda found: fact_id(*found))
+        kept = draft.apply(lambda found: lambda: found)  # Output.all makes plain tuples of named ones
+        fact = Output.all(_urn(self), kept, triggers).apply(lambda found: fact_id(found[0], found[1](), found[2]))
         named = event_name if event_name is not None else fact.apply(lambda found: _name(name, found))
-        body = Output.all(draft, fact, named).apply(lambda found: _body(api, *found))
+        body = Output.all(kept, fact, named).apply(lambda found: _body(api, found[0](), *found[1:]))
         if not isinstance(about, Resource) and _can_ask(self, opts):
             body = Output.all(body, _home_is_there(self, draft)).apply(lambda found: found[0])
         event = _event(name, api, body, _uid(name, about), fixed=event_name is not None, parent=self)
@@ -286,7 +287,7 @@ def _uid(name: str, about: About) -> Output[str | None] | None:
 
 
 def _draft(name: str, instance: str, found: Mapping[str, Any]) -> Draft:
-    draft = Draft(instance=instance, **found)
+    draft = Draft(instance=instance, **{**found, "about": Object(*found["about"])})
     try:
         check_home(draft.namespace, draft.about)
         draft.check()

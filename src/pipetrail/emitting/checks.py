@@ -5,7 +5,6 @@ here is taken by both. Lengths are in bytes of UTF-8, as the server counts them.
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping
 
 REASON = ACTION = INSTANCE = 128
@@ -17,9 +16,7 @@ LABEL = 63
 TYPES = ("Normal", "Warning")
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 _QUALIFIED = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]", re.ASCII)
-_KIND = re.compile(r"[A-Za-z][A-Za-z0-9]*", re.ASCII)
 _API_VERSION = re.compile(r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?v[0-9][a-z0-9]*", re.ASCII)
 
 # Their names may hold what no other name may, such as system:node.
@@ -54,7 +51,7 @@ def text(argument: str, value: object, most: int, *, required: bool = True, line
         except UnicodeEncodeError as error:
             raise InvalidEvent(argument, f"the character {error.start + 1} is half a surrogate pair, no text") from None
         for character in value:
-            if unicodedata.category(character) == "Cc" and not (lines and character in "\n\t\r"):
+            if _is_control(character) and not (lines and character in "\n\t\r"):
                 raise InvalidEvent(argument, f"it holds the control character U+{ord(character):04X}; leave it out")
     if size > most:
         raise InvalidEvent(argument, f"it has {size} bytes, and the API server takes {most} at most; shorten it")
@@ -92,7 +89,7 @@ def subdomain(argument: str, value: object) -> str:
     :raises InvalidEvent: when it is none.
     """
     found = text(argument, value, NAME)
-    if not _SUBDOMAIN.fullmatch(found):
+    if not _is_subdomain(found):
         raise InvalidEvent(
             argument,
             f"{shown(found)} is no DNS name: small letters, digits, - and . inside, {NAME} bytes at most",
@@ -119,7 +116,7 @@ def kind(argument: str, value: object) -> str:
     :raises InvalidEvent: when it is none.
     """
     found = text(argument, value, LABEL)
-    if not _KIND.fullmatch(found):
+    if not (found.isascii() and found.isalnum() and found[0].isalpha()):
         raise InvalidEvent(argument, f"{shown(found)} is no kind: letters and digits, such as Pod")
     return found
 
@@ -142,7 +139,7 @@ def qualified(argument: str, value: object) -> str:
     """
     found = text(argument, value, NAME + 1 + LABEL)
     prefix, slash, name = found.rpartition("/")
-    if slash and (len(prefix) > NAME or not _SUBDOMAIN.fullmatch(prefix)):
+    if slash and (len(prefix) > NAME or not _is_subdomain(prefix)):
         raise InvalidEvent(argument, f"{shown(prefix)}, before the /, is no DNS name")
     if len(name) > LABEL:
         raise InvalidEvent(argument, f"it has {len(name)} bytes after the prefix, and the API server takes {LABEL}")
@@ -195,6 +192,14 @@ def shown(value: object) -> str:
     """A foreign value as a message can bear it."""
     shown = ascii(value) if isinstance(value, str) else repr(value)
     return shown if len(shown) <= 60 else f"{shown[:56]}...'"
+
+
+def _is_subdomain(value: str) -> bool:
+    return all(map(_LABEL.fullmatch, value.split(".")))
+
+
+def _is_control(character: str) -> bool:
+    return character < " " or "\x7f" <= character <= "\x9f"
 
 
 def _article(noun: str) -> str:

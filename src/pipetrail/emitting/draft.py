@@ -1,8 +1,11 @@
-"""An Event to be: what is said, about which object, by whom."""
+"""An Event to be: what is said, about which object, by whom.
+
+No dataclasses here and in what the SDK imports with it: they bring inspect, which takes 6 ms, and each takes 1 ms more.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 from pipetrail.emitting import checks
 from pipetrail.emitting.checks import InvalidEvent
@@ -38,10 +41,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
 """The kinds that can be named by their word alone, and the API version and kind that are meant."""
 
 _ALONE = frozenset({"Node", "Namespace", "PersistentVolume", "ClusterQueue", "ClusterRole", "ClusterRoleBinding"})
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Object:
+class Object(NamedTuple):
     """Names the object that an Event is about, as ``core/v1 ObjectReference`` does. Absent fields are empty."""
 
     kind: str
@@ -69,7 +72,7 @@ class Object:
                 "about", "name the object: 'pod/x', 'namespace/pod/x', or apiVersion, kind, namespace and name"
             )
         if not found.namespace and namespace and not found.alone:
-            found = replace(found, namespace=namespace)
+            found = found._replace(namespace=namespace)
         return found
 
     @classmethod
@@ -130,8 +133,7 @@ class Object:
         checks.text("about.fieldPath", self.field_path, 1024, required=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(NamedTuple):
     """What an Event will say.
 
     :param about: the object that it is about.
@@ -148,16 +150,19 @@ class Draft:
 
     about: Object
     reason: str
+    reporter: str
+    instance: str
     message: str = ""
     type: str = "Normal"
     action: str = ""
-    reporter: str
-    instance: str
     namespace: str = ""
     run: str = ""
     step: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
-    annotations: Mapping[str, str] = field(default_factory=dict, hash=False)
+    labels: Mapping[str, str] = _NONE
+    annotations: Mapping[str, str] = _NONE
+
+    def __hash__(self) -> int:
+        return hash(self[:-2])  # a mapping has none
 
     @property
     def home(self) -> str:

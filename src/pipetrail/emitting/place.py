@@ -7,8 +7,7 @@ A pod's service account token names the pod itself (name, uid, node), so that no
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipetrail.emitting.draft import Object
 
@@ -25,8 +24,7 @@ class NotAsked(NowhereError):
     """This process is in no pod, and nobody named a cluster: nothing is to be sent."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Server:
+class Server(NamedTuple):
     """An API server and the login for it; certificates are PEM texts.
 
     ``token_file`` is read again after a 401, since the kubelet renews it.
@@ -55,8 +53,7 @@ class Server:
             raise NowhereError(f"token file {self.token_file}: {error.strerror}") from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(NamedTuple):
     """The pod of this process, as far as it can be known."""
 
     namespace: str = ""

@@ -11,7 +11,6 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
@@ -35,18 +34,27 @@ About = str | Mapping[str, str | None]
 """An object: ``pod/x``, ``namespace/pod/x``, or a mapping with apiVersion, kind, namespace, name, uid."""
 
 
-@dataclass(slots=True, kw_only=True)
 class _Settings:
     """What was configured, over what the environment says."""
 
-    about: About | None = None
-    run: str = field(default_factory=lambda: os.environ.get("PIPETRAIL_RUN", ""))
-    step: str = field(default_factory=lambda: os.environ.get("PIPETRAIL_STEP", ""))
-    namespace: str = ""
-    reporter: str = REPORTER
-    kubeconfig: str | None = None
-    context: str | None = None
-    strict: bool = False
+    __slots__ = ("about", "context", "kubeconfig", "namespace", "reporter", "run", "step", "strict")
+
+    def __init__(
+        self,
+        *,
+        about: About | None = None,
+        kubeconfig: str | None = None,
+        context: str | None = None,
+        strict: bool = False,
+    ) -> None:
+        self.about = about
+        self.run = os.environ.get("PIPETRAIL_RUN", "")
+        self.step = os.environ.get("PIPETRAIL_STEP", "")
+        self.namespace = ""
+        self.reporter = REPORTER
+        self.kubeconfig = kubeconfig
+        self.context = context
+        self.strict = strict
 
 
 class _NoPod(InvalidEvent):
@@ -262,18 +270,16 @@ def _fitting(draft: Draft) -> Draft:
 
     A log line with its colours is a better message than none.
     """
-    from dataclasses import replace
-
-    message = _UNFIT.sub("\ufffd", _COLOURS.sub("", draft.message))
+    message = re.sub(_UNFIT, "\ufffd", re.sub(_COLOURS, "", draft.message))
     encoded = message.encode()
     if len(encoded) <= checks.MESSAGE:
-        return replace(draft, message=message) if message != draft.message else draft
+        return draft._replace(message=message) if message != draft.message else draft
     cut = encoded[: checks.MESSAGE - 3].decode("utf-8", "ignore") + "…"
-    return replace(draft, message=cut, annotations={**draft.annotations, TRUNCATED: str(len(encoded))})
+    return draft._replace(message=cut, annotations={**draft.annotations, TRUNCATED: str(len(encoded))})
 
 
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_UNFIT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_COLOURS = r"\x1b\[[0-9;]*m"
+_UNFIT = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]"
 
 
 def _at_exit() -> None:

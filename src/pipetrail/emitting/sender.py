@@ -14,7 +14,6 @@ import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -41,21 +40,19 @@ _FORBIDDEN = 60.0  # seconds: longest wait until a missing right is tried again
 _DONE: Callable[[bool], None] = lambda _: None  # noqa: E731
 
 
-@dataclass(slots=True)
 class _Series:
     """One Event in the cluster, and how far the cluster knows its count."""
 
-    key: tuple[Draft, str]
-    draft: Draft
-    first: int
-    last: int
-    count: int = 1
-    known: int = 0
-    created: bool = False
-    combined: int = 0
-    name: str = ""
-    written: float = 0.0
-    waiting: list[Callable[[bool], None]] = field(default_factory=list)
+    def __init__(self, key: tuple[Draft, str], draft: Draft, at: int) -> None:
+        self.key = key
+        self.draft = draft
+        self.first = self.last = at
+        self.count = 1
+        self.known = self.combined = 0
+        self.created = False
+        self.name = ""
+        self.written = 0.0
+        self.waiting: list[Callable[[bool], None]] = []
 
 
 class Sender:
@@ -196,7 +193,7 @@ class Sender:
         """Count a draft to the Event that it belongs to, or begin one."""
         now = time.monotonic()
         own = {name: value for name, value in draft.annotations.items() if name != TRUNCATED}
-        kind = replace(draft, message="", annotations=own)
+        kind = draft._replace(message="", annotations=own)
         key = (kind, draft.message)
         found = self._known.get(key)
         if found is None or at - found.last > WINDOW * 1_000_000:
@@ -216,7 +213,7 @@ class Sender:
             if len(self._dirty) >= self._capacity:
                 self._lose("queue full", 1, done)
                 return
-            found = self._known[key] = _Series(key, draft, at, at)
+            found = self._known[key] = _Series(key, draft, at)
         else:
             found.count += 1
             found.last = max(found.last, at)
@@ -317,7 +314,7 @@ class Sender:
         draft = found.draft
         found.name = found.name or event_name(draft.about.name)
         if found.combined:
-            draft = replace(draft, annotations={**draft.annotations, COMBINED: str(found.combined)})
+            draft = draft._replace(annotations={**draft.annotations, COMBINED: str(found.combined)})
 
         def create(api: Api, poster: "Poster") -> None:
             body = manifest(draft, api, name=found.name, at=found.first)
