@@ -145,19 +145,16 @@ def configured_journal(command: F) -> F:
     """``--journal`` and ``--config``; the command gets ``journal``, and ``resolvers``, what is said of own systems."""
 
     @wraps(command)
-    def found(*args: Any, config_file: str | None, **rest: Any) -> Any:
+    def found(*args: Any, journal: str | None, config_file: str | None, **rest: Any) -> Any:
         resolvers: tuple[dict[str, Any], ...] = ()
         if config_file is not None:
             from pipetrail.config import load
 
-            resolvers = tuple(load(config_file).resolvers)
-        return command(*args, resolvers=resolvers, **rest)
+            settings = load(config_file)
+            journal, resolvers = journal or settings.journal, tuple(settings.resolvers)
+        return command(*args, journal=journal_of(journal, None), resolvers=resolvers, **rest)
 
-    @wraps(found)
-    def with_journal(*args: Any, journal: str | None, config_file: str | None, **rest: Any) -> Any:
-        return found(*args, journal=journal_of(journal, config_file), config_file=config_file, **rest)
-
-    return _with(with_journal, _JOURNAL_OPTIONS)  # type: ignore[return-value]
+    return _with(found, _JOURNAL_OPTIONS)  # type: ignore[return-value]
 
 
 def journal_of(journal: str | None, config_file: str | None) -> str:
