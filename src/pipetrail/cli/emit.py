@@ -240,6 +240,6 @@ def _tell(found: _Wanted, stored: dict[str, Any], output: str, how: str) -> None
     if output == "json":
         click.echo(json.dumps(stored, ensure_ascii=False))
     elif output == "name":
-        click.echo(found.called.replace(" ", "/", 1).partition("/")[0] + "/" + found.called.rpartition("/")[2])
+        click.echo(f"event/{found.called.rpartition('/')[2]}")
     else:
         click.echo(f"{found.called} created{how}")
