@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from pipetrail.emitting import APIS, CORE, EVENTS, Api
 from pipetrail.marks import EVENT_ID, RUN, STEP
-from pipetrail.pulumi import PipelineEvent, PipelineEvents
+from pipetrail.pulumi import PipelineEvent, PipelineEventArgs, PipelineEvents
 from tests.emitting.mocked import (
     CORE_TYPE,
     EVENTS_TYPE,
@@ -330,3 +331,9 @@ def test_the_outputs_of_many_events_are_by_key() -> None:
         "namespaces": {"a": "machine-learning", "b": "machine-learning"},
         "uids": {"a": UID, "b": UID},
     }
+
+
+def test_several_events_take_just_the_arguments_that_one_takes() -> None:
+    taken = inspect.signature(PipelineEvent.__init__).parameters.keys() - {"self", "name", "opts"}
+
+    assert taken == PipelineEventArgs.__annotations__.keys()
