@@ -1,4 +1,4 @@
-"""``pipetrail runs`` and ``explain-link``, on the recordings that come with pipetrail."""
+"""``pipetrail runs``, ``events --run`` and ``explain-link``, on the recordings that come with pipetrail."""
 
 import asyncio
 import json
@@ -77,12 +77,36 @@ def test_no_run_is_said_so(run: Run, journal: str) -> None:
     assert "No runs match." in done.output
 
 
+def test_the_events_of_a_run_are_found_by_its_name_and_by_its_id(run: Run, journal: str) -> None:
+    (found,) = lines(run("runs", "--journal", journal, "-o", "json", "--system", "pytorchjob").output)
+    by_name = run("events", "--journal", journal, "--run", found["name"], "-o", "json").output
+    by_id = run("events", "--journal", journal, "--run", found["id"], "-o", "json").output
+
+    assert by_name == by_id
+    links = [link for event in lines(by_name) for link in event["links"]]
+    assert {link["run"] for link in links if link["rel"] == "subject"} == {found["id"]}
+
+
+def test_the_node_that_died_reached_the_run(run: Run, journal: str) -> None:
+    (found,) = lines(run("runs", "--journal", journal, "-o", "json", "--system", "pytorchjob").output)
+    events = lines(run("events", "--journal", journal, "--run", found["id"], "--kind", "node", "-o", "json").output)
+
+    assert events
+    assert {link["rel"] for event in events for link in event["links"]} == {"affected"}
+
+
+def test_an_unknown_run_has_no_events(run: Run, journal: str) -> None:
+    done = run("events", "--journal", journal, "--run", "nothing-of-the-kind", "-o", "json")
+
+    assert (done.exit_code, done.output) == (0, "")
+
+
 def test_why_an_event_is_linked_is_explained(run: Run, journal: str) -> None:
     event = lines(run("events", "--journal", journal, "--reason", "OOMKilled", "-o", "json").output)[0]
     done = run("explain-link", "--journal", journal, event["id"])
 
     assert done.exit_code == 0
-    assert done.output.startswith("subject of job train-churn")
+    assert done.output.startswith(f"subject of job {event['links'][0]['run_name']}")
     assert "owner: Job" in done.output
 
 

@@ -186,8 +186,8 @@ def test_a_journal_of_a_newer_version_is_refused_and_left_as_it_is(path: str) ->
 def next_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """This program as it may be one day: with two more migrations."""
     steps = (
-        "CREATE TABLE runs(id INTEGER PRIMARY KEY, name TEXT) STRICT; INSERT INTO runs(name) VALUES('first');",
-        "ALTER TABLE runs ADD COLUMN state TEXT; UPDATE runs SET state = 'Failed';",
+        "CREATE TABLE later(id INTEGER PRIMARY KEY, name TEXT) STRICT; INSERT INTO later(name) VALUES('first');",
+        "ALTER TABLE later ADD COLUMN state TEXT; UPDATE later SET state = 'Failed';",
     )
     monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, *steps))
     for module in (schema, opening):
@@ -209,7 +209,7 @@ def test_an_older_journal_is_brought_up_to_date_with_all_it_holds(path: str, nex
 
     assert len(read(path)) == 3
     db = apsw.Connection(path)
-    assert db.execute("SELECT name, state FROM runs").get == ("first", "Failed")
+    assert db.execute("SELECT name, state FROM later").get == ("first", "Failed")
     assert db.pragma("user_version") == now
     db.close()
     write(path, 4)  # nothing is done twice
@@ -219,7 +219,9 @@ def test_an_older_journal_is_brought_up_to_date_with_all_it_holds(path: str, nex
 def test_a_migration_that_fails_changes_nothing(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     write(path, 1)
     with monkeypatch.context() as patched:
-        patched.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE runs(id);", "CREATE TABLE runs(id);"))
+        patched.setattr(
+            schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE later(id);", "CREATE TABLE later(id);")
+        )
         for module in (schema, opening):
             patched.setattr(module, "VERSION", schema.VERSION + 2 if module is schema else schema.VERSION)
         with pytest.raises(apsw.SQLError, match="already exists"):

@@ -4,9 +4,11 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
+from pipetrail.app.linking import Linking
 from pipetrail.app.restoring import object_reader, restore_counts, restore_objects
 from pipetrail.kube import discovery, errors, wire
 from pipetrail.kube.http import Api
@@ -34,6 +36,7 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     namespaces: tuple[str, ...] = ()
     event_ttl: Micros = 3_600_000_000
+    resolvers: tuple[dict[str, Any], ...] = ()
     discovery_seconds: float = DISCOVERY_SECONDS
     timing: Timing = DEFAULT_TIMING
 
@@ -59,7 +62,12 @@ class ClusterRecorder:
     """
 
     def __init__(
-        self, login: Login, writer: Writer, journal: str, options: ClusterOptions, now: Callable[[], Micros]
+        self,
+        login: Login,
+        writer: Writer,
+        journal: str,
+        options: ClusterOptions,
+        now: Callable[[], Micros],
     ) -> None:
         self._login = login
         self._writer = writer
@@ -72,6 +80,7 @@ class ClusterRecorder:
         self.trouble = "not connected yet"
         self._known: dict[tuple[str, str], list[Stored]] = {}
         self._stored: dict[str, SourceState] = {}
+        self._linking = Linking(options.resolvers, options.event_ttl)
         self._counts: Counts | None = None
         self._events: EventReader | None = None
 
@@ -121,6 +130,7 @@ class ClusterRecorder:
             self._events = EventReader(self.id, self._counts)
             self._known = restore_objects(reader, self.id, self._now() - 2 * self._options.event_ttl)
             self._stored = {state.resource: state for state in reader.sources() if state.cluster == self.id}
+            self._linking.restore(reader, self.id, self._now())
 
     async def _discover(self, api: Api, tasks: asyncio.TaskGroup) -> bool:
         """Follow what is served now and not followed yet. False where not all of it could be found out."""
@@ -184,7 +194,7 @@ class ClusterRecorder:
                 async for batch in known.source.batches(position, alive_at):
                     if batch.state is not None:
                         self._turn(known, batch.state)
-                    await self._writer.put(batch)
+                    await self._writer.put(*self._linking.link(batch))
                     position = batch.position or position
                     alive_at = batch.alive_at or alive_at
                 # The place in a life that is over: when the resource comes back, its list begins a new one.
@@ -195,7 +205,7 @@ class ClusterRecorder:
                 batch = known.source.broken("an internal error; see the log")
                 if batch.state is not None:
                     self._turn(known, batch.state)
-                await self._writer.put(batch)
+                await self._writer.put(*self._linking.link(batch))
                 await asyncio.sleep(5.0)
 
     def _turn(self, known: Following, state: SourceState) -> None:

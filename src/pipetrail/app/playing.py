@@ -5,9 +5,11 @@ import gc
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from pipetrail.app.linking import Linking
 from pipetrail.app.restoring import restore_counts, restore_objects
 from pipetrail.kube.keep import redact
 from pipetrail.model import Batch, Micros, SourceState
@@ -36,6 +38,7 @@ class PlayOptions(msgspec.Struct, frozen=True, kw_only=True):
     full_text: bool = True
     event_ttl: Micros = DEFAULT_TTL
     retention: Retention = Retention()
+    resolvers: tuple[dict[str, Any], ...] = ()
 
 
 async def play(
@@ -78,6 +81,8 @@ async def _play_one(
         counts = restore_counts(reader, name, options.event_ttl, 0, since=0)
         known = restore_objects(reader, name, deleted_since=0)
         stored = {state.resource: state for state in reader.sources() if state.cluster == name}
+        linking = Linking(options.resolvers, options.event_ttl)
+        linking.restore(reader, name, 0)
     readers: dict[str, ObjectReader] = {}
     for versions in known.values():
         ref = versions[0][0].ref
@@ -97,7 +102,7 @@ async def _play_one(
             Batch(cluster=name, resource=key, state=SourceState(cluster=name, resource=key, state="played"))
             for key in fresh
         ]
-        await writer.put(*states, *step.batches)
+        await writer.put(*states, *linking.link(*step.batches))
         played.new_frames += step.frames - played.frames if played.frames else step.frames - _skipped(position)
         played.frames, played.until = step.frames, step.at
         if progress is not None:

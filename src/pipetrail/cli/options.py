@@ -186,6 +186,7 @@ _EVENT_OPTIONS = (
     several("--reason", metavar="REASON", help="Only these reasons, such as BackOff or OOMKilled."),
     several("--severity", metavar="WORD", check=among(SEVERITIES), help="Only info, warning or error."),
     several("--origin", metavar="WORD", check=among(ORIGINS), help="Only kubernetes, status, gap or verdict."),
+    several("--run", metavar="RUN", help="Only events of these runs, by name or id; see `pipetrail runs`."),
     click.option("-t", "--text", default="", metavar="WORDS", help="Only messages with all of these words."),
     click.option("--since", type=When(), help="From this time on: 2h, yesterday, 03:12 or 2026-11-24T03:12:00Z."),
     click.option("--until", type=When(), help="Only before this time."),
@@ -197,7 +198,7 @@ def event_filters(command: F) -> F:
 
     @wraps(command)
     def found(
-        *args: Any, severity: Any, origin: Any, reason: Any, text: str, since: Any, until: Any, **rest: Any
+        *args: Any, severity: Any, origin: Any, reason: Any, run: Any, text: str, since: Any, until: Any, **rest: Any
     ) -> Any:
         chosen, asked = _object_query(rest)
         if since is not None and until is not None and since >= until:
@@ -211,6 +212,7 @@ def event_filters(command: F) -> F:
             reasons=reason,
             severities=severity,
             origins=origin,
+            runs=run,
             text=text.strip(),
             since=since,
             until=until,

@@ -48,6 +48,7 @@ def play(
             speed=speed or None,
             full_text=settings.full_text,
             event_ttl=parse_age(settings.event_ttl) or 0,
+            resolvers=tuple(settings.resolvers),
         )
         width = max(len(folder.name) for folder in found)
         done = asyncio.run(run(found, options, cluster=cluster, progress=None if quiet else _Progress(width)))

@@ -68,7 +68,12 @@ def record(
 
     clusters: list[tuple[Login, ClusterOptions]] = []
     for context, file, name, within in _wanted(settings, contexts, kubeconfig, namespaces, cluster):
-        clusters.append((login_for(file, context), ClusterOptions(name=name, namespaces=within, event_ttl=ttl)))
+        clusters.append(
+            (
+                login_for(file, context),
+                ClusterOptions(name=name, namespaces=within, event_ttl=ttl, resolvers=tuple(settings.resolvers)),
+            )
+        )
 
     terminal = sys.stderr.isatty()
     start_logging(json=not terminal, verbose=verbose)

@@ -146,6 +146,15 @@ class SourceState(msgspec.Struct, frozen=True, kw_only=True):
     missing_rights: tuple[str, ...] = ()
 
 
+class Raise(msgspec.Struct, frozen=True, kw_only=True):
+    """Better links for an event that is stored already: it was told before the objects that it belongs to."""
+
+    cluster: str
+    at: Micros
+    number: int
+    links: tuple[Link, ...]
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What one source saw, and where it goes on after it: stored in one transaction, both or neither.
 
@@ -158,6 +167,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     objects: list[ObjectVersion] = []
     gaps: list[Gap] = []
     rejects: list[Reject] = []
+    raises: list[Raise] = []
     position: str | None = None
     alive_at: Micros | None = None
     state: SourceState | None = None
@@ -178,6 +188,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...] = ()
     severities: tuple[Severity, ...] = ()
     origins: tuple[Origin, ...] = ()
+    runs: tuple[str, ...] = ()  # by id or name
     text: str = ""
     since: Micros | None = None
     until: Micros | None = None

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipetrail.model import Batch, Event, ObjectQuery, ObjectRef, ObjectVersion, Query, SourceState, Store
+from pipetrail.model import Batch, Event, Link, ObjectQuery, ObjectRef, ObjectVersion, Query, Raise, SourceState, Store
 from pipetrail.testing import strategies
 from pipetrail.testing.strategies import START
 
@@ -171,6 +171,26 @@ class StoreContract:
             living = {(item.cluster, item.ref.uid) for item in store.objects(ObjectQuery(deleted=False))}
             assert living == latest.keys() - gone.keys()
 
+    @given(
+        sent=st.lists(strategies.events(), min_size=1, max_size=5, unique_by=lambda event: event.number),
+        better=st.lists(strategies.links(), min_size=1, max_size=3),
+        data=st.data(),
+    )
+    def test_an_event_can_be_given_better_links_later(
+        self, sent: list[Event], better: list[Link], data: st.DataObject
+    ) -> None:
+        chosen = data.draw(st.sampled_from(sent))
+        with self.opened() as opened:
+            last = opened.store.append([Batch(cluster=chosen.cluster, resource="events", events=sent)])
+            raised = Raise(cluster=chosen.cluster, at=chosen.at, number=chosen.number, links=tuple(better))
+            after = opened.store.append([Batch(cluster=chosen.cluster, resource="events", raises=[raised])])
+            kept = {event.number: event for event in opened.reopen().events(Query())}
+
+            assert after > last
+            assert (kept[chosen.number].links, kept[chosen.number].revision) == (tuple(better), 2)
+            others = [event for event in sent if event.number != chosen.number]
+            assert [bare(kept[event.number]) for event in others] == others
+
     def test_nothing_is_answered_before_anything_was_sent(self) -> None:
         with self.opened() as opened:
             assert everything(opened.store) == ([], [], [], [])
@@ -233,6 +253,7 @@ def matches(item: Event, query: Query) -> bool:
         and (not query.reasons or item.reason.lower() in lowered(query.reasons))
         and (not query.severities or item.severity in query.severities)
         and (not query.origins or item.origin in query.origins)
+        and (not query.runs or any(link.run in query.runs or link.run_name in query.runs for link in item.links))
         and (query.since is None or item.at >= query.since)
         and (query.until is None or item.at < query.until)
         and item.seq > query.after_seq

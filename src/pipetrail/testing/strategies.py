@@ -4,7 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pipetrail.model import Batch, Event, Gap, ObjectRef, ObjectVersion, Query, Reject, SourceObject, SourceState
+from pipetrail.model import Batch, Event, Gap, Link, ObjectRef, ObjectVersion, Query, Reject, SourceObject, SourceState
 from pipetrail.model.identity import fingerprint
 from pipetrail.model.times import SECOND, parse_time
 
@@ -110,6 +110,26 @@ def sources(draw: st.DrawFn, about: ObjectRef) -> SourceObject:
 
 
 @st.composite
+def links(draw: st.DrawFn, wild: bool = False) -> Link:
+    """A link of an event to one of a few runs."""
+    run = draw(st.sampled_from(["r1", "r2", "r3"]))
+    some = texts if wild else st.sampled_from(["a", "b"])
+    return Link(
+        rel=draw(st.sampled_from(["subject", "affected", "cause"])),
+        system=draw(st.sampled_from(["argo", "job"])),
+        run=run,
+        run_name=f"name of {run}",
+        step=draw(st.none() | some),
+        attempt=draw(st.none() | st.integers(1, 9)),
+        run_attempt=draw(st.none() | st.integers(1, 9)),
+        replica=draw(st.none() | some),
+        pod_uid=draw(st.none() | some),
+        confidence=draw(st.sampled_from(["exact", "strong", "weak"])),
+        via=draw(some),
+    )
+
+
+@st.composite
 def events(draw: st.DrawFn, wild: bool = False) -> Event:
     """An event of a small world, so that filters hit; with ``wild`` of any text in each field."""
     about = draw(refs(wild))
@@ -133,6 +153,7 @@ def events(draw: st.DrawFn, wild: bool = False) -> Event:
         source=draw(st.none() | sources(about)),
         marks=draw(st.dictionaries(texts, texts, max_size=3)) if wild else {},
         at_estimated=draw(st.booleans()),
+        links=tuple(draw(st.lists(links(wild), max_size=3))),
     )
 
 
@@ -193,6 +214,7 @@ def queries(draw: st.DrawFn) -> Query:
         reasons=draw(_some(st.sampled_from(["OOMKilled", "backoff", "Nothing"]))),
         severities=draw(st.sampled_from([(), ("warning",), ("info", "error")])),
         origins=draw(st.sampled_from([(), ("status",), ("kubernetes", "gap")])),
+        runs=draw(st.sampled_from([(), (), ("r1",), ("name of r2", "r3"), ("elsewhere",)])),
         since=draw(st.none() | times),
         until=draw(st.none() | times),
         after_seq=draw(st.sampled_from([0, 0, 1, 7])),

@@ -55,6 +55,14 @@ def event_filter(db: apsw.Connection, segment: int, query: Query) -> Filter:
         where.any_of("e.severity", (rows.SEVERITY_NUMBER[word] for word in query.severities))
     if query.origins:
         where.any_of("e.origin", (rows.ORIGIN_NUMBER[word] for word in query.origins))
+    if query.runs:
+        slots = ",".join("?" * len(query.runs))
+        where.add(
+            f"e.run IN (SELECT id FROM links_{segment} WHERE run IN"
+            f" (SELECT id FROM runs WHERE run IN ({slots}) OR name IN ({slots})))",
+            *query.runs,
+            *query.runs,
+        )
     about = Filter()
     if query.namespaces:
         about.any_of("namespace", _strings(db, query.namespaces))

@@ -12,12 +12,13 @@ from typing import Any
 import msgspec
 
 from pipetrail.marks import EVENT_ID
-from pipetrail.model import Batch, Event, Gap, Micros, ObjectRef, ObjectVersion, Reject, SourceState
+from pipetrail.model import Batch, Event, Gap, Micros, ObjectRef, ObjectVersion, Raise, Reject, SourceState
 from pipetrail.stores.sqlite import rows, schema
 from pipetrail.stores.sqlite.bodies import Bodies
 from pipetrail.stores.sqlite.declared import folded
 from pipetrail.stores.sqlite.errors import explained
 from pipetrail.stores.sqlite.interning import Interned
+from pipetrail.stores.sqlite.links import Links, Runs, raise_links
 from pipetrail.stores.sqlite.opening import open_for_writing, reserve
 
 SEGMENT_EVENTS = 250_000  # closing one takes half a second, which no event should wait longer
@@ -70,6 +71,7 @@ class Journal:
         self.segment_events: int = self.value(
             "SELECT coalesce(max(events), 0) FROM segments WHERE id = ?", (self.segment,)
         )
+        self._runs = Runs(self.db)
         self._begin_interning()
         self._loaded = True
 
@@ -87,6 +89,7 @@ class Journal:
         self._messages: Interned[str] = Interned(
             _MESSAGES, lambda number, text: (number, self._redact(text)), count(next_message)
         )
+        self._links = Links(self.db, self._runs, self.segment) if self.segment else None
 
     def close(self) -> None:
         """Finish the log and release the file. Safe to call twice."""
@@ -150,6 +153,7 @@ class Journal:
         if any(batch.events for batch in batches) and not self.segment:
             self._begin_segment()
         event_rows: list[Row] = []
+        raises: list[Raise] = []
         sources: dict[tuple[str, str], list[Batch]] = {}
         for batch in batches:
             event_rows += self._event_rows(batch.events)
@@ -159,9 +163,12 @@ class Journal:
                 self._keep_gap(gap)
             if batch.rejects:
                 self._keep_rejects(batch.rejects)
+            raises += batch.raises
             sources.setdefault((batch.cluster, batch.resource), []).append(batch)
         if event_rows:
             self._keep_events(event_rows)
+        for item in raises:
+            self._raise(item)
         for (cluster, resource), parts in sources.items():
             self._keep_source(cluster, resource, parts)
         self._keep_strings()
@@ -170,6 +177,7 @@ class Journal:
         text, messages = self._strings, self._messages
         origin, severity, kind = rows.ORIGIN_NUMBER, rows.SEVERITY_NUMBER, rows.TYPE_NUMBER
         found: list[Row] = []
+        links = self._links
         seq = self.next_seq
         for event in events:
             if event.marks and EVENT_ID in event.marks:
@@ -208,6 +216,7 @@ class Journal:
                     None if source is None else min(source.total, rows.INT64),
                     msgspec.json.encode(event.marks).decode() if event.marks else None,
                     1 if event.at_estimated else None,
+                    links.number(cluster, event.links) if event.links and links is not None else None,
                 )
             )
             seq += 1
@@ -242,6 +251,8 @@ class Journal:
             if self._full_text:
                 self.db.executemany(f"INSERT INTO fts_{number}(rowid, text) VALUES(?,?)", fresh)
             self._messages.fresh = []
+        if self._links is not None:
+            self._links.flush()
         slots = ",".join("?" * _EVENT_SLOTS)
         self.db.executemany(f"INSERT INTO events_{number}({rows.EVENT_COLUMNS}) VALUES({slots})", found)
         times = [row[1] for row in found]
@@ -252,6 +263,21 @@ class Journal:
             (found[-1][0], len(found), min(times), max(times), min(observed), max(observed), number),
         )
         self.segment_events += len(found)
+
+    def _raise(self, item: Raise) -> None:
+        """Give an event better links, in whichever segment it is; one that was pruned needs none."""
+        segments: list[Any] = self.db.execute(
+            "SELECT id FROM segments WHERE min_at <= ?1 AND max_at >= ?1 ORDER BY id DESC", (item.at,)
+        ).fetchall()
+        for (segment,) in segments:
+            seq = self.value(f"SELECT seq FROM events_{segment} WHERE at = ? AND hash = ?", (item.at, item.number))
+            if seq is not None:
+                links = self._links if segment == self.segment and self._links else Links(self.db, self._runs, segment)
+                number = links.number(self._strings[item.cluster], item.links)
+                links.flush()
+                raise_links(self.db, segment, seq, number, self.next_seq)
+                self.next_seq += 1
+                return
 
     def _begin_segment(self) -> None:
         number = schema.next_segment(self.db)

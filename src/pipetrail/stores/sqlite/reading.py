@@ -13,12 +13,24 @@ from typing import Any
 
 import msgspec
 
-from pipetrail.model import Event, Gap, Micros, ObjectQuery, ObjectRef, ObjectVersion, Query, SourceObject, SourceState
+from pipetrail.model import (
+    Event,
+    Gap,
+    Link,
+    Micros,
+    ObjectQuery,
+    ObjectRef,
+    ObjectVersion,
+    Query,
+    SourceObject,
+    SourceState,
+)
 from pipetrail.model.identity import parse_event_id
 from pipetrail.stores.sqlite import rows
 from pipetrail.stores.sqlite.bodies import Bodies
 from pipetrail.stores.sqlite.errors import explained
 from pipetrail.stores.sqlite.filters import event_filter, object_filter
+from pipetrail.stores.sqlite.links import read as read_links
 from pipetrail.stores.sqlite.opening import open_for_reading
 
 _SLICE_SECONDS = 0.8
@@ -47,6 +59,7 @@ class JournalReader:
         self._strings: dict[int, str] = {}
         self._known_strings = 0
         self._refs: dict[tuple[int, int], ObjectRef] = {}
+        self._links: dict[tuple[int, int], tuple[Link, ...]] = {}
 
     def close(self) -> None:
         """Release the file. Safe to call twice."""
@@ -103,7 +116,7 @@ class JournalReader:
         return [row[0] for row in found]
 
     def _select(self, segment: int) -> str:
-        columns = ", ".join(f"e.{column}" for column in rows.EVENT_COLUMNS.split(", "))
+        columns = ", ".join(f"e.{column}" for column in (*rows.EVENT_COLUMNS.split(", "), "revision"))
         return f"SELECT {columns}, m.text FROM events_{segment} e JOIN messages_{segment} m ON m.id = e.message"
 
     @contextmanager
@@ -188,9 +201,17 @@ class JournalReader:
             )
         return found
 
+    def _links_of(self, segment: int, number: int) -> tuple[Link, ...]:
+        found = self._links.get((segment, number))
+        if found is None:
+            if len(self._links) > _REFS:
+                self._links.clear()
+            found = self._links[segment, number] = read_links(self.db, segment, number)
+        return found
+
     def _event(self, segment: int, row: Row) -> Event:
         (seq, at, observed_at, number, origin, severity, type_, count, cluster, about, reason, _, action, reporter,
-         node, related, source_name, source_uid, total, marks, estimated, message) = row  # fmt: skip
+         node, related, source_name, source_uid, total, marks, estimated, run, revision, message) = row  # fmt: skip
         text = self._text
         ref = self._ref(segment, about)
         known = rows.ORIGINS[origin]
@@ -218,7 +239,9 @@ class JournalReader:
             source=source,
             marks=msgspec.json.decode(marks, type=dict[str, str]) if marks else {},
             at_estimated=bool(estimated),
+            links=() if run is None else self._links_of(segment, run),
             seq=seq,
+            revision=revision or 1,
         )
 
     # ---- objects

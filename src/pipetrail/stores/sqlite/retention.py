@@ -124,6 +124,10 @@ def _keep_newer_half(journal: Journal, number: int, events: int) -> tuple[int, M
     db.execute(
         f"INSERT INTO messages_{new} SELECT * FROM messages_{number} WHERE id IN (SELECT message FROM events_{new})"
     )
+    db.execute(f"INSERT INTO links_{new} SELECT * FROM links_{number} WHERE id IN (SELECT run FROM events_{new})")
+    db.execute(
+        f"UPDATE raised SET segment = {new} WHERE segment = {number} AND event IN (SELECT seq FROM events_{new})"
+    )
     if full_text:
         db.execute(f"INSERT INTO fts_{new}(rowid, text) SELECT id, text FROM messages_{new}")
     db.execute(

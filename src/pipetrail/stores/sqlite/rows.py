@@ -9,7 +9,7 @@ TYPE_NUMBER: dict[str | None, int] = {name: number for number, name in enumerate
 
 EVENT_COLUMNS = (
     "seq, at, observed_at, hash, origin, severity, type, count, cluster, about, reason, message, action, reporter, "
-    "node, related, source_name, source_uid, total, marks, estimated"
+    "node, related, source_name, source_uid, total, marks, estimated, run"
 )
 INT64 = (1 << 63) - 1
 

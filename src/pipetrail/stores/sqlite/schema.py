@@ -8,15 +8,18 @@ events_N       one row a fact; rowid = seq, which runs on through all segments a
 refs_N         the object references that its events name
 messages_N     each distinct message once
 fts_N          full text of messages_N
+links_N        each distinct set of links to runs once
 =============  =====================================================================================
 
 The time index of a segment is kept as it grows; those by object and by reason are made when it is closed, in one sort,
 which costs a tenth of keeping them.
 """
 
+from collections.abc import Callable
+
 import apsw
 
-VERSION = 2
+VERSION = 3
 _LAST_SEGMENT = "last_segment"  # in meta: the highest number that a segment ever had
 APPLICATION_ID = 0x7074726C  # "ptrl"
 
@@ -73,14 +76,48 @@ _DECLARED = """
 CREATE TABLE declared(key INTEGER PRIMARY KEY, total INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _DECLARED)
-"""Statement ``n`` brings a journal from version ``n`` to ``n + 1``."""
+_RUNS = """
+CREATE TABLE runs(
+  id INTEGER PRIMARY KEY, cluster INTEGER NOT NULL, system TEXT NOT NULL, run TEXT NOT NULL, name TEXT NOT NULL,
+  UNIQUE(cluster, system, run)
+) STRICT;
+CREATE INDEX runs_by_name ON runs(name);
+CREATE TABLE raised(seq INTEGER PRIMARY KEY, segment INTEGER NOT NULL, event INTEGER NOT NULL) STRICT;
+"""
+
+_LINKS = """
+CREATE TABLE links_{number}(
+  id INTEGER NOT NULL, position INTEGER NOT NULL, run INTEGER NOT NULL, rel INTEGER NOT NULL,
+  step TEXT, attempt INTEGER, run_attempt INTEGER, replica TEXT, pod_uid TEXT,
+  confidence INTEGER NOT NULL, via TEXT NOT NULL, PRIMARY KEY(id, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX links_{number}_run ON links_{number}(run);
+"""
+
+
+def _link_segments(db: apsw.Connection) -> None:
+    """Give the segments that there are a place for links; their events have none."""
+    for _ in db.execute(_RUNS):
+        pass
+    for (number,) in db.execute("SELECT id FROM segments").fetchall():
+        db.execute(f"ALTER TABLE events_{number} ADD COLUMN revision INTEGER")
+        for _ in db.execute(_LINKS.format(number=number)):
+            pass
+
+
+Migration = str | Callable[[apsw.Connection], None]
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _DECLARED, _link_segments)
+"""Step ``n`` brings a journal from version ``n`` to ``n + 1``: statements, or what is to be called."""
 
 
 def migrate(db: apsw.Connection, version: int) -> None:
     """Bring a journal of an older version to this one, all steps in one transaction."""
     with db:
         for step in MIGRATIONS[version:]:
+            if not isinstance(step, str):
+                step(db)
+                continue
             for _ in db.execute(step):
                 pass
         db.execute(f"PRAGMA user_version = {VERSION}")
@@ -107,7 +144,8 @@ def create_segment(db: apsw.Connection, number: int, full_text: bool) -> None:
           origin INTEGER NOT NULL, severity INTEGER NOT NULL, type INTEGER NOT NULL, count INTEGER NOT NULL,
           cluster INTEGER NOT NULL, about INTEGER NOT NULL, reason INTEGER NOT NULL, message INTEGER NOT NULL,
           action INTEGER NOT NULL, reporter INTEGER NOT NULL, node INTEGER NOT NULL, related INTEGER,
-          source_name TEXT, source_uid BLOB, total INTEGER, marks TEXT, estimated INTEGER, run INTEGER
+          source_name TEXT, source_uid BLOB, total INTEGER, marks TEXT, estimated INTEGER, run INTEGER,
+          revision INTEGER
         ) STRICT;
         CREATE INDEX events_{number}_at ON events_{number}(at);
         CREATE INDEX events_{number}_run ON events_{number}(run, at) WHERE run IS NOT NULL;
@@ -116,6 +154,7 @@ def create_segment(db: apsw.Connection, number: int, full_text: bool) -> None:
           namespace INTEGER NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, field_path INTEGER NOT NULL
         ) STRICT;
         CREATE TABLE messages_{number}(id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
+        {_LINKS.format(number=number)}
         """
     )
     if full_text:
@@ -145,6 +184,8 @@ def drop_segment(db: apsw.Connection, number: int) -> None:
         f"""
         DROP TABLE IF EXISTS fts_{number};
         DROP TABLE IF EXISTS messages_{number};
+        DROP TABLE IF EXISTS links_{number};
+        DELETE FROM raised WHERE segment = {number};
         DROP TABLE IF EXISTS refs_{number};
         DROP TABLE IF EXISTS events_{number};
         DELETE FROM segments WHERE id = {number};
