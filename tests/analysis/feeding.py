@@ -40,10 +40,9 @@ class Feed:
         return event
 
     def take(self, name: Hashable, event: Event) -> None:
-        links = self.linker.links(event)
+        links = self.linker.take(name, event)
         assert self.linker.links(event) == links
         self.links[name], self.events[name] = links, event
-        self.linker.remember(name, event, links)
 
     def object(self, found: Mapping[str, Any], at: str, type_: str = "ADDED") -> None:
         """Take an object as JSON."""

@@ -246,3 +246,18 @@ def test_what_was_deleted_long_ago_can_be_forgotten() -> None:
     assert feed.linker.forget(feed.events[next(iter(feed.events))].at) == 0
     assert feed.linker.forget(1 << 62) == 1
     assert len(feed.linker.world) == 1
+
+
+def test_a_ray_cluster_that_a_job_names_only_later_is_shared_from_then_on() -> None:
+    feed = Feed()
+    cluster = thing("ray.io/RayCluster", "shared", uid="shared")
+    job = thing("ray.io/RayJob", "late", 1, uid="late")
+    feed.object(cluster, at(0))
+    feed.object(job, at(1))
+    feed.object({**job, "status": {"rayClusterName": "shared", "startTime": at(2)}}, at(2), "MODIFIED")
+    event = fact(cluster, "Unhealthy", 5)
+    feed.event(event, at(5))
+
+    assert [(link.rel, link.run) for link in feed.links[event["metadata"]["name"]] if link.rel == "affected"] == [
+        ("affected", "late")
+    ]

@@ -28,7 +28,7 @@ def test_an_event_whose_links_are_certain_does_not_wait() -> None:
 
     feed.event(fact(pod, "Scheduled", 5), at(5))
 
-    assert len(feed.linker.pending) == 0
+    assert feed.linker.waiting == 0
 
 
 def test_at_most_so_many_wait_and_the_eldest_go() -> None:
@@ -42,7 +42,7 @@ def test_at_most_so_many_wait_and_the_eldest_go() -> None:
         feed.object(pod, at(9))
 
     assert [bool(feed.links[event["metadata"]["name"]]) for event in events] == [False, False, True, True, True]
-    assert feed.linker.pending.dropped == 2
+    assert feed.linker.dropped == 2
 
 
 def test_nothing_waits_longer_than_events_live() -> None:
@@ -54,7 +54,7 @@ def test_nothing_waits_longer_than_events_live() -> None:
     feed.object(pod, at(61))
 
     assert feed.links[event["metadata"]["name"]] == ()
-    assert len(feed.linker.pending) == 0
+    assert feed.linker.waiting == 0
 
 
 def test_a_job_turns_out_to_be_part_of_more() -> None:

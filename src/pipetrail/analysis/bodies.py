@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
+from pipetrail.analysis.pool import Pool
 from pipetrail.model import Micros
-from pipetrail.model.times import micros
+from pipetrail.model.times import SECOND, micros
 
 _LONGEST = 512  # characters of a message that is kept of a status
 
@@ -43,6 +44,13 @@ class Shell(msgspec.Struct, frozen=True, gc=False):
     started_at: Micros | None = None
     finished_at: Micros | None = None
     unready: str = ""
+    """Why the scheduler has no node for it."""
+    waiting: str = ""
+    """Why a container does not start, if it is not just being made."""
+    message: str = ""
+    """What the scheduler, or the kubelet of a waiting container, says to that."""
+    disrupted: str = ""
+    """Who takes its place: ``PreemptionByScheduler``, ``EvictionByEvictionAPI``, ``DeletionByTaintManager`` …"""
 
 
 class _Meta(msgspec.Struct, gc=False, rename="camel"):
@@ -51,6 +59,7 @@ class _Meta(msgspec.Struct, gc=False, rename="camel"):
     owner_references: list[Owner] | None = None
     creation_timestamp: dt.datetime | None = None
     deletion_timestamp: dt.datetime | None = None
+    deletion_grace_period_seconds: int | None = None
 
 
 class _Claim(msgspec.Struct, gc=False, rename="camel"):
@@ -96,7 +105,13 @@ class _Begun(msgspec.Struct, gc=False, rename="camel"):
     started_at: dt.datetime | None = None
 
 
+class _Waiting(msgspec.Struct, gc=False):
+    reason: str = ""
+    message: str = ""
+
+
 class _State(msgspec.Struct, gc=False):
+    waiting: _Waiting | None = None
     terminated: _Ended | None = None
     running: _Begun | None = None
 
@@ -110,6 +125,7 @@ class _Condition(msgspec.Struct, gc=False, rename="camel"):
     type: str = ""
     status: str = ""
     reason: str = ""
+    message: str = ""
     last_transition_time: dt.datetime | None = None
 
 
@@ -119,6 +135,7 @@ class _PodStatus(msgspec.Struct, gc=False, rename="camel"):
     start_time: dt.datetime | None = None
     conditions: list[_Condition] | None = None
     container_statuses: list[_Status] | None = None
+    init_container_statuses: list[_Status] | None = None
 
 
 class _Pod(msgspec.Struct, gc=False):
@@ -140,8 +157,8 @@ class _Whole(msgspec.Struct, gc=False):
 class Reading(msgspec.Struct, gc=False):
     """What was read of one body."""
 
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
+    labels: dict[str, str]
+    annotations: dict[str, str]
     owners: tuple[Owner, ...] = ()
     created: Micros | None = None
     deleting: Micros | None = None
@@ -161,7 +178,7 @@ _whole = msgspec.json.Decoder(_Whole)
 _ERRORS = (msgspec.DecodeError, ValueError, OverflowError, RecursionError)
 
 
-def read(body: bytes, *, pod: bool, whole: bool) -> Reading:
+def read(body: bytes, pool: Pool, *, pod: bool, whole: bool) -> Reading:
     """Read a kept body; what does not have the expected form is left out, never an error."""
     try:
         found: Any = (_pods if pod else _whole if whole else _plain).decode(body)
@@ -169,52 +186,48 @@ def read(body: bytes, *, pod: bool, whole: bool) -> Reading:
         found = _mended(body, pod)
     meta = found.metadata
     reading = Reading(
-        labels=_interned(meta.labels),
-        annotations=_interned(meta.annotations),
-        owners=tuple(
-            Owner(
-                intern(owner.api_version), intern(owner.kind), intern(owner.name), intern(owner.uid), owner.controller
-            )
-            for owner in meta.owner_references or ()
-        ),
+        labels=pool.words(meta.labels),
+        annotations=pool.words(meta.annotations),
+        owners=pool.items(tuple(meta.owner_references)) if meta.owner_references else (),
         created=_micros(meta.creation_timestamp),
-        deleting=_micros(meta.deletion_timestamp),
+        deleting=_deleting(meta),
     )
     if pod:
-        _read_pod(found, reading)
+        _read_pod(found, reading, pool)
     elif whole:
         reading.spec = _spec(getattr(found, "spec", None))
         reading.status = _status(getattr(found, "status", None))
     return reading
 
 
-def _read_pod(found: _Pod, into: Reading) -> None:
+def _read_pod(found: _Pod, into: Reading, pool: Pool) -> None:
     spec, status = found.spec, found.status
     into.node = intern(spec.node_name)
     into.ends = spec.restart_policy in ("Never", "OnFailure")
-    into.claims = tuple(
-        intern(volume.persistent_volume_claim.claim_name)
-        for volume in spec.volumes or ()
-        if volume.persistent_volume_claim is not None and volume.persistent_volume_claim.claim_name
-    )
-    into.ids = tuple(
-        dict.fromkeys(
-            (intern(variable.name), variable.value)
-            for container in spec.containers or ()
-            for variable in container.env or ()
-            if variable.value
-        )
-    )
+    if spec.volumes:
+        claims = (volume.persistent_volume_claim for volume in spec.volumes)
+        into.claims = pool.items(tuple(claim.claim_name for claim in claims if claim is not None and claim.claim_name))
+    ids = [
+        (variable.name, variable.value)
+        for container in spec.containers or ()
+        if container.env
+        for variable in container.env
+        if variable.value
+    ]
+    if ids:
+        into.ids = pool.items(tuple(dict.fromkeys(ids)))
     if spec.scheduling_group is not None:
         into.gang = spec.scheduling_group.pod_group_name
     bound = started = finished = None
-    unready = ""
+    unready = waiting = message = disrupted = ""
     for condition in status.conditions or ():
         if condition.type == "PodScheduled":
             if condition.status == "True":
                 bound = _micros(condition.last_transition_time)
             else:
-                unready = intern(condition.reason)
+                unready, message = intern(condition.reason), condition.message[:_LONGEST]
+        elif condition.type == "DisruptionTarget" and condition.status == "True":
+            disrupted = intern(condition.reason)
     code: int | None = None
     restarts = 0
     for container in status.container_statuses or ():
@@ -228,9 +241,24 @@ def _read_pod(found: _Pod, into: Reading) -> None:
             started = started or _micros(ended.started_at)
         elif container.state.running is not None:
             started = started or _micros(container.state.running.started_at)
+    for container in (*(status.init_container_statuses or ()), *(status.container_statuses or ())):
+        held = container.state.waiting
+        if held is not None and held.reason not in _STARTING:
+            waiting, message = intern(held.reason), held.message[:_LONGEST]
+            break
     over = status.phase in ("Succeeded", "Failed")
     into.shell = Shell(
-        intern(status.phase), intern(status.reason), code, restarts, bound, started, finished if over else None, unready
+        phase=intern(status.phase),
+        reason=intern(status.reason),
+        exit_code=code,
+        restarts=restarts,
+        bound_at=bound,
+        started_at=started,
+        finished_at=finished if over else None,
+        unready=unready,
+        waiting=waiting,
+        message=message,
+        disrupted=disrupted,
     )
 
 
@@ -242,15 +270,18 @@ _SPEC = (
     "completions",
     "minMember",
     "parallelism",
+    "queue",
     "queueName",
     "schedule",
     "shutdown",
     "status",
     "suspend",
+    "volumeName",
 )
-_NODE = ("type", "name", "displayName", "phase", "boundaryID", "children", "startedAt", "finishedAt")
+_NODE = ("type", "name", "displayName", "phase", "boundaryID", "children", "startedAt", "finishedAt", "message")
 _DROPPED = frozenset({"artifactRepositoryRef", "pipelineSpec", "provenance", "resourcesDuration", "steps", "taskSpec"})
 _REPLICAS = "ReplicaSpecs"
+_STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
 def _spec(found: Any) -> dict[str, Any] | None:
@@ -262,6 +293,9 @@ def _spec(found: Any) -> dict[str, Any] | None:
         if key in ("replicatedJobs", "workerGroupSpecs", "tasks") and isinstance(value, list):
             named = (item.get("name") or item.get("groupName") for item in value if isinstance(item, dict))
             kept[key] = [name for name in named if isinstance(name, str)]
+        elif key == "schedulingPolicy" and isinstance(value, dict):  # of a PodGroup of Kubernetes itself
+            gang = value.get("gang")
+            kept["minMember"] = gang.get("minCount") if isinstance(gang, dict) else None
         elif key.endswith(_REPLICAS) and isinstance(value, dict):
             kept["replicas"] = {kind: item.get("replicas", 1) for kind, item in value.items() if isinstance(item, dict)}
     return kept or None
@@ -279,7 +313,7 @@ def _status(found: Any) -> dict[str, Any] | None:
     for key, value in found.items():
         if key == "nodes" and isinstance(value, dict):
             kept[key] = {
-                id_: {name: node[name] for name in _NODE if name in node}
+                id_: {name: _cut(node[name]) for name in _NODE if name in node}
                 for id_, node in value.items()
                 if isinstance(node, dict)
             }
@@ -309,16 +343,16 @@ def _cut(value: Any) -> Any:
     return value
 
 
-def _interned(found: dict[str, str] | None) -> dict[str, str] | None:
-    if not found:
-        return None
-    return {intern(key): intern(value) for key, value in found.items()}
-
-
 def _micros(time: dt.datetime | None) -> Micros | None:
     if time is None or time.tzinfo is None:
         return None
     return micros(time)
+
+
+def _deleting(meta: _Meta) -> Micros | None:
+    """When its deletion was requested: the timestamp says when the grace period will be over."""
+    due = _micros(meta.deletion_timestamp)
+    return due - (meta.deletion_grace_period_seconds or 0) * SECOND if due is not None else None
 
 
 def _mended(body: bytes, pod: bool) -> Any:

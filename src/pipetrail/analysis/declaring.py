@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from pipetrail.analysis.resolving import Sight
+from pipetrail.analysis.sight import Sight
 from pipetrail.analysis.world import Thing
 from pipetrail.marks import RUN, STEP
 from pipetrail.model import Event, Link

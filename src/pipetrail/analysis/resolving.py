@@ -25,13 +25,18 @@ from pipetrail.analysis.placing import (
     Resolver,
     Tie,
 )
-from pipetrail.analysis.world import Cluster, Key, Thing, Turn
-from pipetrail.model import Link, Micros
+from pipetrail.analysis.sight import Sight
+from pipetrail.analysis.world import Key, Thing
+from pipetrail.model import Link
 
 DEPTH = 32
 """How far up owners are followed: real chains have five; anything deeper is a mistake or an attack."""
 _MOST = 128  # objects on the way up
+_LONGEST = 512  # characters of an id: it stands in every event, and nobody means a longer one
 _MEMBERS = 16  # members of a group, and children, that are asked
+_TIMED = frozenset({"Node", "PersistentVolume", "PersistentVolumeClaim"})
+"""Kinds whose events reach those who used them at the time."""
+SCHEDULES = frozenset({"CronJob", "CronWorkflow", "ScheduledWorkflow", "ScheduledSparkApplication", "RayCronJob"})
 _GANGS = frozenset({"PodGroup", "Workload", "PodGang"})
 _UID_IN_NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -59,6 +64,18 @@ class Placement(msgspec.Struct, gc=False):
     shared: tuple[Key, ...] = ()
     """Things on the way that other runs may use at the same time."""
     tier: int = 99
+    firm: bool = False
+    """No later object can say more of an event about this one, if the event itself names no other."""
+
+
+def firm(links: tuple[Link, ...]) -> bool:
+    """Whether links are more than guesses, and say whose the event is."""
+    sure = False
+    for link in links:
+        if link.confidence == "weak":
+            return False
+        sure |= link.rel != "cause"
+    return sure
 
 
 class Named(msgspec.Struct, frozen=True, gc=False):
@@ -77,79 +94,6 @@ class Answer(msgspec.Struct):
     met: list[Met]
 
 
-class Sight:
-    """What one resolution looks at; implements :class:`~pipetrail.analysis.placing.Look`."""
-
-    def __init__(self, cluster: Cluster, titles: dict[tuple[str, str], str]) -> None:
-        self.cluster = cluster
-        self.titles = titles
-        self.keys: set[Key] = set()
-        self.missed = False
-        """Something was looked for in vain."""
-        self.open = False
-        """Something was found by its name: who bore it then may turn out to be another."""
-
-    def by_uid(self, uid: str) -> Thing | None:
-        """The object of a uid."""
-        self.keys.add(("uid", uid))
-        return self.cluster.things.get(uid)
-
-    def named(
-        self, kind: str, namespace: str, name: str, at: Micros, group: str | None = None, *, turn: Turn = ""
-    ) -> Thing | None:
-        """Who bore this name at a time; ``turn`` where it is about a beginning or an end."""
-        self.keys.add(("name", kind, namespace, name))
-        found = self.cluster.at(kind, namespace, name, at, group, turn=turn)
-        self.missed |= found is None
-        self.open = True
-        return found
-
-    def listed(self, key: Key) -> Iterable[Thing]:
-        """The objects under a key of the cluster."""
-        self.keys.add(key)
-        return self.cluster.listed(key)
-
-    def owner(self, thing: Thing, kind: str) -> Thing | None:
-        """The owner of that kind; one that is not known, as far as the reference describes it."""
-        for reference in thing.owners:
-            if reference.kind == kind:
-                return self.referred(reference, thing.namespace)
-        return None
-
-    def referred(self, owner: Owner, namespace: str) -> Thing:
-        """The object of an owner reference, or a stand-in that has only what the reference says."""
-        found = self.by_uid(owner.uid) if owner.uid else None
-        if found is None:
-            self.missed = True
-            return Thing(owner.group, owner.kind, namespace, owner.name, owner.uid)
-        if found.seen_at is None:
-            self.missed = True
-        return found
-
-    def ordinal(self, thing: Thing) -> int | None:
-        """The how manieth of its place this object is, from 1."""
-        if thing.slot is None:
-            return None
-        self.keys.add(thing.slot)
-        return self.cluster.ordinal(thing)
-
-    def elders(self, thing: Thing) -> list[Thing]:
-        """The objects of the same place up to this one, the eldest first."""
-        if thing.slot is None:
-            return [thing]
-        found: list[Thing] = []
-        for other in self.listed(thing.slot):
-            found.append(other)
-            if other is thing:
-                break
-        return found
-
-    def title(self, system: str, id_: str) -> str:
-        """The best name known of a run."""
-        self.keys.add(("title", system, id_))
-        return self.titles.get((system, id_), "")
-
-
 class Resolvers:
     """All resolvers, found by the kinds and keys that they want to see."""
 
@@ -166,19 +110,20 @@ class Resolvers:
             for key, tie in resolver.ties.items():
                 self.ties.setdefault(key, []).append(tie)
         self.titled: tuple[Any, ...] = tuple(resolver for resolver in resolvers if hasattr(resolver, "title"))
+        self.titles = frozenset(key for resolver in self.titled for key in resolver.keys)
         self.marked: tuple[Any, ...] = tuple(resolver for resolver in resolvers if hasattr(resolver, "marked"))
 
     def of(self, thing: Thing) -> list[Resolver]:
         """The resolvers that want to see an object."""
-        found = dict.fromkeys(self._by_kind.get((thing.group, thing.kind), ()))
+        found = list(self._by_kind.get((thing.group, thing.kind), ()))
         by_key = self._by_key
         for keys in (thing.labels, thing.annotations):
             for key in keys:
                 if key in by_key:
-                    found.update(dict.fromkeys(by_key[key]))
+                    found += by_key[key]
         for key, _ in thing.ids:
-            found.update(dict.fromkeys(by_key.get(key, ())))
-        return list(found)
+            found += by_key.get(key, ())
+        return found if len(found) < 2 else list(dict.fromkeys(found))
 
     def resolve(self, thing: Thing, sight: Sight) -> Placement:
         """Where an object belongs."""
@@ -190,11 +135,11 @@ class Resolvers:
         identities: list[Named] = []
         places: list[tuple[int, int, Place]] = []
         turns = ""
-        several = sum(1 for entry in met if entry.depth == 1 and entry.thing.is_pod) > 1
+        several = len(met) > 2 and sum(1 for entry in met if entry.depth == 1 and entry.thing.is_pod) > 1
         for at, entry in enumerate(met):
             for resolver in self.of(entry.thing):
                 identity = resolver.identity(entry.thing, sight)
-                if identity is not None:
+                if identity is not None and len(identity.id) <= _LONGEST:
                     identities.append(Named(resolver.tier, at, self._weighed(identity, entry)))
                 if not entry.sideways and not (several and entry.depth):
                     place = resolver.place(entry.thing, sight)
@@ -204,21 +149,23 @@ class Resolvers:
                         if place.attempt == BY_TIME:
                             turns = turns or entry.thing.uid
                         places.append((resolver.tier or 99, entry.depth, place))
-        if all(named.tier >= TRAINING or not named.tier for named in identities):
+        if not thing.is_pod and all(named.tier >= TRAINING or not named.tier for named in identities):
             identities += self._below(thing, sight)
         chosen = _chosen(identities, met)
-        shared = tuple(
-            ("uses", entry.thing.namespace, entry.thing.name)
-            for entry in met
-            if entry.thing.kind == "RayCluster" and entry.thing.group == "ray.io"
-        )
-        sight.keys.update(shared)
+        shared: tuple[Key, ...] = ()
+        for entry in met:
+            if entry.thing.kind == "RayCluster" and entry.thing.group == "ray.io":
+                shared = (*shared, ("uses", entry.thing.namespace, entry.thing.name))
+                sight.keys.update(shared)
+        links = _links(thing, chosen, places)
+        turns = "" if thing.is_pod else turns
         placement = Placement(
-            links=_links(thing, chosen, places),
+            links=links,
             complete=not sight.missed,
-            turns="" if thing.is_pod else turns,
+            turns=turns,
             shared=shared,
-            tier=min((named.tier for named in identities), default=99),
+            tier=min([named.tier for named in identities], default=99),
+            firm=not (sight.missed or turns or shared) and thing.kind not in _TIMED and firm(links),
         )
         return Answer(placement, identities, met)
 
@@ -231,7 +178,9 @@ class Resolvers:
         if entry.thing.seen_at is None and identity.via == "kind" and confidence == "exact":
             # Not in the store: what owns it, and so the run, is not known yet.
             confidence = "strong"
-        return msgspec.structs.replace(identity, confidence=confidence, via=via)
+        if via == identity.via and confidence == identity.confidence:
+            return identity
+        return Identity(identity.system, identity.id, identity.name, via, confidence)
 
     def _way_up(self, thing: Thing, sight: Sight) -> list[Met]:
         """The object and all above it, breadth first, controllers before other owners, each once."""
@@ -251,30 +200,40 @@ class Resolvers:
                 met.append(Met(parent, entry.depth + 1, via, worse, sideways or entry.sideways))
         return met
 
-    def _parents(self, thing: Thing, sight: Sight) -> Iterable[tuple[Thing, str, Confidence, bool]]:
+    def _parents(self, thing: Thing, sight: Sight) -> list[tuple[Thing, str, Confidence, bool]]:
         owners = thing.owners
         if len(owners) > 1:
             owners = tuple(sorted(owners, key=lambda owner: not owner.controller)[:_MEMBERS])
-        for owner in owners:
-            yield sight.referred(owner, thing.namespace), "owner", "exact", False
+        found: list[tuple[Thing, str, Confidence, bool]] = [
+            (sight.referred(owner, thing.namespace), "owner", "exact", False) for owner in owners
+        ]
+        ties = self.ties
         for keys in (thing.labels, thing.annotations):
             for key in keys:
-                for tie in self.ties.get(key, ()):
-                    found = self._tied(thing, keys, key, tie, sight)
-                    if found is not None:
-                        yield found, "label", "exact" if tie.uid else "strong", False
+                if key in ties:
+                    for tie in ties[key]:
+                        parent = self._tied(thing, keys, key, tie, sight)
+                        if parent is not None:
+                            found.append((parent, "label", "exact" if tie.uid else "strong", False))
         if thing.kind in _GANGS and not owners:
-            yield from self._of_gang(thing, sight)
+            found += self._of_gang(thing, sight)
+        return found
 
     def _tied(self, thing: Thing, keys: dict[str, str], key: str, tie: Tie, sight: Sight) -> Thing | None:
         value = keys[key]
+        if not value:
+            return None
         if tie.uid:
-            if thing.uid == value or not value:
+            if thing.uid == value:
                 return None
+            for owner in thing.owners:
+                if owner.uid == value:
+                    return None  # the label says the same as the reference
             owner = Owner(f"{tie.group}/v1" if tie.group else "v1", tie.kind, keys.get(tie.name, ""), value, None)
             return sight.referred(owner, thing.namespace)
-        if not value or any(owner.kind == tie.kind and owner.name == value for owner in thing.owners):
-            return None
+        for owner in thing.owners:
+            if owner.kind == tie.kind and owner.name == value:
+                return None
         if thing.kind == tie.kind and thing.name == value:
             return None
         return sight.named(tie.kind, thing.namespace, value, thing.created, tie.group)
@@ -294,7 +253,8 @@ class Resolvers:
     def _below(self, thing: Thing, sight: Sight) -> list[Named]:
         """What the children say of a run that the object itself does not know; nothing unless they agree."""
         found: dict[tuple[str, str], Named] = {}
-        level = [thing]
+        # A schedule has many runs, and is none.
+        level = [thing] if thing.kind not in SCHEDULES else []
         for _ in range(3):
             below: list[Thing] = []
             for parent in level:
@@ -321,6 +281,8 @@ def _chosen(identities: list[Named], met: list[Met]) -> list[Identity]:
     Within the systems that know runs by an id the nearest object counts; otherwise the topmost owner. What is
     configured renames the run, and leaves its system.
     """
+    if len(identities) == 1 and identities[0].tier > 0:
+        return [identities[0].identity]
     configured = [named for named in identities if named.tier == 0]
     known = [named for named in identities if named.tier > 0]
     found: list[Identity] = []
@@ -333,7 +295,7 @@ def _chosen(identities: list[Named], met: list[Met]) -> list[Identity]:
                 nearest.setdefault(named.identity.system, named.identity)
             found = list(nearest.values())
         else:
-            found = [_topmost(best, met).identity]
+            found = [_surely(best, met)]
     if configured:
         name = _topmost(configured, met).identity
         system = found[0].system if found else name.system
@@ -344,6 +306,20 @@ def _chosen(identities: list[Named], met: list[Met]) -> list[Identity]:
             for identity in found
         ]
     return found
+
+
+def _surely(best: list[Named], met: list[Met]) -> Identity:
+    """The topmost; told as a guess where another stands beside it, and neither is above the other."""
+    top = _topmost(best, met)
+    chosen = top.identity
+    if chosen.confidence != "exact" or len(best) == 1:
+        return chosen
+    related = _above(top.at, met) | {top.at}
+    for named in best:
+        same = (named.identity.system, named.identity.id) == (chosen.system, chosen.id)
+        if not same and named.at not in related and top.at not in _above(named.at, met):
+            return msgspec.structs.replace(chosen, confidence="strong")
+    return chosen
 
 
 def _topmost(best: list[Named], met: list[Met]) -> Named:
@@ -370,7 +346,8 @@ def _links(thing: Thing, chosen: list[Identity], places: list[tuple[int, int, Pl
     if not chosen:
         return ()
     step = attempt = run_attempt = replica = None
-    places.sort(key=lambda entry: entry[:2])
+    if len(places) > 1:
+        places.sort(key=lambda entry: entry[:2])
     for _, _, place in places:
         step = place.step if step is None else step
         attempt = place.attempt if attempt is None else attempt

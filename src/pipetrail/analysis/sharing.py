@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from pipetrail.analysis.resolving import Sight
+from pipetrail.analysis.sight import Sight
 from pipetrail.analysis.world import Key, Thing
 from pipetrail.model import Event, Link, Micros
 from pipetrail.model.times import parse_time

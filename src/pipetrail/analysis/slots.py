@@ -1,12 +1,17 @@
-"""Which objects stand for one another: the second pod of a name, of a completion index, of an Argo node is a retry."""
+"""Which objects stand for one another, or stand together: places, gangs, shared clusters.
 
-from typing import Protocol
+The second pod of a name, of a completion index, of an Argo node is a retry of the first.
+"""
+
+from typing import Any, Protocol
 
 from pipetrail.analysis.bodies import Owner
 
 _NODE_NAME = "workflows.argoproj.io/node-name"
 _INDEX = "batch.kubernetes.io/job-completion-index"
 _FLOW_RUN = "prefect.io/flow-run-id"
+_GANG_ANNOTATIONS = ("scheduling.k8s.io/group-name", "pod-group-name", "kueue.x-k8s.io/workload")
+_GANG_LABELS = ("scheduling.x-k8s.io/pod-group", "kueue.x-k8s.io/pod-group-name")
 
 
 class Owned(Protocol):
@@ -19,6 +24,9 @@ class Owned(Protocol):
     labels: dict[str, str]
     annotations: dict[str, str]
     owners: tuple[Owner, ...]
+    gang: str
+    spec: dict[str, Any] | None
+    status: dict[str, Any] | None
 
 
 def slot_of(thing: Owned) -> tuple[str, ...] | None:
@@ -51,3 +59,24 @@ def _controller(owners: tuple[Owner, ...]) -> Owner | None:
         if owner.controller:
             return owner
     return owners[0] if owners else None
+
+
+def gangs_of(thing: Owned) -> set[str]:
+    """The groups that this pod is scheduled with."""
+    found = {thing.gang} if thing.gang else set()
+    for keys, wanted in ((thing.annotations, _GANG_ANNOTATIONS), (thing.labels, _GANG_LABELS)):
+        for key in wanted:
+            if keys.get(key):
+                found.add(keys[key])
+    return found
+
+
+def shared_by(thing: Owned) -> tuple[str, ...] | None:
+    """What it uses together with others, by its own word: a RayJob its cluster, a claim its volume."""
+    if thing.kind == "RayJob" and thing.status:
+        name = thing.status.get("rayClusterName")
+        return ("uses", thing.namespace, name) if isinstance(name, str) and name else None
+    if thing.kind == "PersistentVolumeClaim" and thing.spec:
+        name = thing.spec.get("volumeName")
+        return ("volume", name) if isinstance(name, str) and name else None
+    return None

@@ -6,12 +6,14 @@ bore a name at a certain time can be told only while those who bore it before ar
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
+from operator import attrgetter
 from sys import intern
 from typing import Any, Literal
 
 from pipetrail.analysis import bodies
 from pipetrail.analysis.bodies import Owner, Shell
-from pipetrail.analysis.slots import slot_of
+from pipetrail.analysis.pool import Pool
+from pipetrail.analysis.slots import gangs_of, shared_by, slot_of
 from pipetrail.model import Micros, ObjectVersion
 from pipetrail.model.times import SECOND
 
@@ -20,11 +22,16 @@ LATE = 120 * SECOND
 """How much before its creation and after its deletion an event may name an object: clocks differ, and events wait."""
 
 _NOTHING: dict[str, str] = {}
-_WHOLE_CORE = frozenset({("batch", "Job"), ("batch", "CronJob")})
+_age = attrgetter("age")
+_WHOLE_CORE = frozenset({("batch", "Job"), ("batch", "CronJob"), ("", "PersistentVolumeClaim")})
 _BARE = frozenset({"", "apps"})  # groups whose kinds have no status that says anything about a run
 
 Turn = Literal["", "begins", "ends"]
 """What an event tells of the object that it names."""
+
+NEVER: Micros = 1 << 62
+Age = tuple[Micros, Micros, str]
+"""When an object was created, when it was deleted, and its uid."""
 
 Key = tuple[str, ...]
 """Something that can be looked up in a cluster, and so can change what was found before."""
@@ -34,6 +41,7 @@ class Thing:
     """One object in one life."""
 
     __slots__ = (
+        "age",
         "annotations",
         "claims",
         "created",
@@ -43,6 +51,7 @@ class Thing:
         "gang",
         "group",
         "ids",
+        "is_pod",
         "kind",
         "labels",
         "name",
@@ -58,7 +67,7 @@ class Thing:
         "uid",
     )
 
-    def __init__(self, group: str, kind: str, namespace: str, name: str, uid: str) -> None:
+    def __init__(self, group: str, kind: str, namespace: str, name: str, uid: str, created: Micros = 0) -> None:
         self.group = group
         self.kind = kind
         self.namespace = namespace
@@ -67,7 +76,10 @@ class Thing:
         self.labels: dict[str, str] = _NOTHING
         self.annotations: dict[str, str] = _NOTHING
         self.owners: tuple[Owner, ...] = ()
-        self.created: Micros = 0
+        self.is_pod = kind == "Pod" and not group
+        self.created = created
+        self.age: Age = (created, NEVER, uid)
+        """The elder of two comes first; kept, because objects are sorted by it often."""
         self.deleted: Micros | None = None
         self.deleting: Micros | None = None
         self.node = ""
@@ -104,11 +116,6 @@ class Thing:
         finished = self.shell.finished_at if self.shell is not None else None
         return any(end is not None and abs(end - at) <= EARLY for end in (finished, self.deleting, self.deleted))
 
-    @property
-    def is_pod(self) -> bool:
-        """Whether it is a core Pod."""
-        return self.kind == "Pod" and not self.group
-
 
 class Cluster:
     """The objects of one cluster, and the ways to find them."""
@@ -119,6 +126,7 @@ class Cluster:
         self.kinds: set[str] = set()
         self._lives: dict[tuple[str, str, str], Thing | list[Thing]] = {}
         self._listed: dict[Key, Thing | list[Thing]] = {}
+        self._pool = Pool()
 
     def __len__(self) -> int:
         return len(self.things)
@@ -130,8 +138,8 @@ class Cluster:
         new = thing is None
         if thing is None:
             group = intern(ref.api_version.rpartition("/")[0])
-            thing = Thing(group, intern(ref.kind), intern(ref.namespace), intern(ref.name), intern(ref.uid))
-            thing.created = version.created_at or version.observed_at
+            created = version.created_at or version.observed_at
+            thing = Thing(group, intern(ref.kind), intern(ref.namespace), ref.name, ref.uid, created)
             self.things[thing.uid] = thing
             self.kinds.add(thing.kind)
             self._add_life(thing)
@@ -141,64 +149,106 @@ class Cluster:
             changed = again or changed
         if version.deleted_at is not None and thing.deleted is None:
             thing.deleted = version.deleted_at
+            place = self._grow_old(thing)
             if not changed:
                 # What it was does not change; who bore its name at a time may.
-                return thing, (("name", thing.kind, thing.namespace, thing.name),)
+                return thing, (("name", thing.kind, thing.namespace, thing.name), *place)
         if not changed:
             return thing, ()
-        lists = self._lists(thing) if lists is None else lists
+        if lists is None:
+            return thing, self.keys(thing)
         return thing, (("uid", thing.uid), ("name", thing.kind, thing.namespace, thing.name), *lists)
+
+    def keys(self, thing: Thing) -> tuple[Key, ...]:
+        """All under which an object can be found."""
+        return (("uid", thing.uid), ("name", thing.kind, thing.namespace, thing.name), *self._lists(thing))
 
     def _read(self, thing: Thing, version: ObjectVersion) -> tuple[bool, list[Key] | None]:
         """Take over a body; says whether what is looked at for links changed, and the lists if they were made."""
         whole = thing.group not in _BARE or (thing.group, thing.kind) in _WHOLE_CORE
-        found = bodies.read(version.body, pod=thing.is_pod, whole=whole)
+        found = bodies.read(version.body, self._pool, pod=thing.is_pod, whole=whole)
         first = thing.seen_at is None
         thing.seen_at = version.observed_at
-        created = found.created or version.created_at
-        before = (thing.labels, thing.annotations, thing.owners, thing.node, thing.claims, thing.ids, thing.gang)
-        used = _used(thing)
+        used = None if first else shared_by(thing)
+        old = [] if first or thing.is_pod else self._lists(thing)
         thing.shell, thing.status, thing.spec = found.shell, found.status, found.spec
         thing.deleting, thing.ends = found.deleting, found.ends
-        if created is not None and created != thing.created:
+        created = found.created or version.created_at
+        moved = created is not None and created != thing.created
+        if not first:
+            if (
+                not moved
+                and used == shared_by(thing)
+                and thing.labels == found.labels
+                and thing.annotations == found.annotations
+                and (thing.owners, thing.node, thing.claims) == (found.owners, found.node, found.claims)
+                and (thing.ids, thing.gang) == (found.ids, found.gang)
+            ):
+                return False, None
+            if thing.is_pod:
+                old = self._lists(thing)
+        if moved and created is not None:
+            # The lists are sorted by it.
+            for key in old:
+                self._drop(key, thing)
+            old = []
             self._drop_life(thing)
-            thing.created = created
+            thing.created, thing.age = created, (created, *thing.age[1:])
             self._add_life(thing)
-            first = True
-        labels, annotations = found.labels or _NOTHING, found.annotations or _NOTHING
-        after = (labels, annotations, found.owners, found.node, found.claims, found.ids, found.gang)
-        if not first and before == after:
-            return used != _used(thing), None
-        old = set(self._lists(thing)) if not first else set()
-        # Equal parts of two versions stay one object in memory.
-        if labels != thing.labels:
-            thing.labels = labels
-        if annotations != thing.annotations:
-            thing.annotations = annotations
+        thing.labels, thing.annotations = found.labels, found.annotations
         thing.owners, thing.node, thing.claims = found.owners, found.node, found.claims
         thing.ids, thing.gang = found.ids, found.gang
-        thing.slot = slot_of(thing)
+        slot = slot_of(thing)
+        thing.slot = self._pool.items(slot) if slot is not None else None
         new = self._lists(thing)
-        for key in old.difference(new):
-            self._drop(key, thing)
+        before, after = set(old), set(new)
+        for key in old:
+            if key not in after:
+                self._drop(key, thing)
         for key in new:
-            if key not in old:
+            if key not in before:
                 self._add(key, thing)
         return True, new
 
+    def _grow_old(self, thing: Thing) -> tuple[Key, ...]:
+        """Sort anew one that was deleted: of two that were created in one second, the first was gone before the next.
+
+        Returns its place, if it was given to another one in that second.
+        """
+        slot = thing.slot
+        found = self._listed.get(slot) if slot is not None else None
+        several = slot is not None and isinstance(found, list)
+        if several and slot is not None:
+            self._drop(slot, thing)
+        self._drop_life(thing)
+        thing.age = (thing.created, thing.deleted or NEVER, thing.uid)
+        self._add_life(thing)
+        if several and slot is not None:
+            self._add(slot, thing)
+            others = self._listed[slot]
+            if isinstance(others, list):
+                near = bisect_left(others, thing.age, key=_age)
+                if any(
+                    other is not thing and other.created == thing.created
+                    for other in others[max(near - 1, 0) : near + 2]
+                ):
+                    return (slot,)
+        return ()
+
     def _lists(self, thing: Thing) -> list[Key]:
         """The lists in which this object stands."""
-        keys: list[Key] = [("child", owner.uid) for owner in dict.fromkeys(thing.owners)]
+        owners = thing.owners
+        keys: list[Key] = [("child", owner.uid) for owner in (owners if len(owners) < 2 else dict.fromkeys(owners))]
         if thing.slot is not None:
             keys.append(thing.slot)
         if thing.is_pod:
             if thing.node:
                 keys.append(("node", thing.node))
-            keys.extend(("claim", thing.namespace, claim) for claim in dict.fromkeys(thing.claims))
-            keys.extend(("gang", thing.namespace, name) for name in _gangs(thing))
-        used = _used(thing)
-        if used:
-            keys.append(("uses", thing.namespace, used))
+            if thing.claims:
+                keys += [("claim", thing.namespace, claim) for claim in dict.fromkeys(thing.claims)]
+            keys += [("gang", thing.namespace, name) for name in gangs_of(thing)]
+        elif used := shared_by(thing):
+            keys.append(used)
         return keys
 
     def named(self, kind: str, namespace: str, name: str) -> Iterator[Thing]:
@@ -240,7 +290,10 @@ class Cluster:
         found = self._listed.get(key)
         if found is None:
             return ()
-        return (found,) if isinstance(found, Thing) else found
+        if isinstance(found, Thing):
+            return (found,)
+        found.sort(key=_age)  # nearly always done already
+        return found
 
     def ordinal(self, thing: Thing) -> int | None:
         """The how manieth this object is of those that took the same place, from 1."""
@@ -249,17 +302,23 @@ class Cluster:
         found = self._listed.get(thing.slot)
         if not isinstance(found, list):
             return 1 if found is thing else None
-        place = bisect_left(found, _age(thing), key=_age)
+        place = bisect_left(found, thing.age, key=_age)
         return place + 1 if place < len(found) and found[place] is thing else None
 
     def forget(self, before: Micros) -> int:
         """Drop what was deleted before a time; returns how many objects that were."""
-        gone = [thing for thing in self.things.values() if thing.deleted is not None and thing.deleted < before]
+        gone = {thing for thing in self.things.values() if thing.deleted is not None and thing.deleted < before}
         for thing in gone:
             del self.things[thing.uid]
             self._drop_life(thing)
-            for key in self._lists(thing):
-                self._drop(key, thing)
+        # Each list once: taken out one by one, the pods of a busy node would cost the square of their number.
+        for key in {key for thing in gone for key in self._lists(thing)}:
+            found = self._listed.get(key)
+            left = [thing for thing in found if thing not in gone] if isinstance(found, list) else []
+            if left:
+                self._listed[key] = left
+            else:
+                self._listed.pop(key, None)
         return len(gone)
 
     def _add(self, key: Key, thing: Thing) -> None:
@@ -269,17 +328,24 @@ class Cluster:
         elif isinstance(found, Thing):
             if found is not thing:
                 self._listed[key] = sorted((found, thing), key=_age)
-        elif _age(found[-1]) < _age(thing):
+        elif key[0] != "slot" or found[-1].age < thing.age:
             found.append(thing)
         else:
+            # The order in a slot is asked for as often as it changes.
             insort(found, thing, key=_age)
 
     def _drop(self, key: Key, thing: Thing) -> None:
         found = self._listed.get(key)
         if found is thing:
             del self._listed[key]
-        elif isinstance(found, list) and thing in found:
-            found.remove(thing)
+        elif isinstance(found, list):
+            place = bisect_left(found, thing.age, key=_age) if key[0] == "slot" else len(found)
+            if place < len(found) and found[place] is thing:
+                del found[place]
+            elif thing in found:
+                found.remove(thing)
+            if not found:
+                del self._listed[key]
 
     def _add_life(self, thing: Thing) -> None:
         key = (thing.kind, thing.namespace, thing.name)
@@ -319,30 +385,3 @@ class World:
     def see(self, version: ObjectVersion) -> Thing:
         """Add or update one object. Versions may come in any order, and the tombstone before the rest."""
         return self.cluster(version.cluster).take(version)[0]
-
-
-def _age(thing: Thing) -> tuple[Micros, str]:
-    return thing.created, thing.uid
-
-
-def _gangs(thing: Thing) -> set[str]:
-    """The groups that this pod is scheduled with."""
-    labels, annotations = thing.labels, thing.annotations
-    found = {
-        thing.gang,
-        annotations.get("scheduling.k8s.io/group-name", ""),
-        annotations.get("pod-group-name", ""),
-        annotations.get("kueue.x-k8s.io/workload", ""),
-        labels.get("scheduling.x-k8s.io/pod-group", ""),
-        labels.get("kueue.x-k8s.io/pod-group-name", ""),
-    }
-    found.discard("")
-    return found
-
-
-def _used(thing: Thing) -> str:
-    """The RayCluster that a RayJob runs on: the only object that runs share by naming it in their status."""
-    if thing.kind == "RayJob" and thing.status:
-        name = thing.status.get("rayClusterName")
-        return name if isinstance(name, str) else ""
-    return ""
