@@ -7,14 +7,14 @@ import msgspec
 from pipetrail.analysis.linking import Linker
 from pipetrail.analysis.placing import value
 from pipetrail.analysis.resolvers.configured import Configured
-from pipetrail.analysis.states import FINAL, State, finished_at, started_at, state_of, true_conditions
+from pipetrail.analysis.resolving import SCHEDULES
+from pipetrail.analysis.standing import STUCK, ZOMBIE, Limits, standing
+from pipetrail.analysis.states import FINAL, State, finished_at, started_at
 from pipetrail.analysis.steps import Parts, Step, steps_of
+from pipetrail.analysis.waiting import QUEUES
 from pipetrail.analysis.world import Cluster, Thing
 from pipetrail.model import Link, Micros
-from pipetrail.model.times import SECOND
 
-STUCK = 3600 * SECOND
-ZOMBIE = 600 * SECOND
 _ASIDE = frozenset({"Workload", "PodGroup", "PodGang", "PersistentVolumeClaim", "Service", "WorkflowTaskResult"})
 _PIPELINES = (
     "tekton.dev/pipeline",
@@ -28,8 +28,6 @@ _PIPELINES = (
     "workflow-name",
     "sparkoperator.k8s.io/scheduled-app-name",
 )
-_QUEUES = ("kueue.x-k8s.io/queue-name", "volcano.sh/queue-name", "kai.scheduler/queue")
-_SCHEDULES = frozenset({"CronJob", "CronWorkflow", "ScheduledWorkflow", "ScheduledSparkApplication", "RayCronJob"})
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +42,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     queue: str = ""
     state: State = "Unknown"
     why: str = ""
-    """What it waits for, in the words of its queue or scheduler."""
+    """What it waits for, in the words of its queue or scheduler; or why its state is not simply what its root says."""
     created: Micros | None = None
     started: Micros | None = None
     finished: Micros | None = None
@@ -53,15 +51,28 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
     root: str = ""
     """The uid of the latest root object; empty where none was seen."""
+    nodes: tuple[str, ...] = ()
+    """The nodes that one of its pods was put on."""
+    labels: dict[str, str] = {}
+    """Those of the root, else of the eldest object."""
+    carried: frozenset[tuple[str, str]] = frozenset()
+    """Each label of each of its objects."""
 
 
 def runs(
-    linker: Linker, *, now: Micros | None = None, stuck_after: Micros = STUCK, zombie_after: Micros = ZOMBIE
+    linker: Linker,
+    *,
+    now: Micros | None = None,
+    stuck_after: Micros | None = STUCK,
+    zombie_after: Micros | None = ZOMBIE,
 ) -> list[Run]:
     """All runs, the newest first.
 
     :param now: what waiting times count to; without it no run is found stuck or a zombie.
+    :param stuck_after: how long a run may wait without a change. None: for ever.
+    :param zombie_after: how long a run may say that it runs without a living pod. None: for ever.
     """
+    limits = Limits(now, stuck_after, zombie_after)
     found: list[Run] = []
     for cluster in linker.world.clusters.values():
         groups: dict[tuple[str, str], list[tuple[Thing, Link]]] = {}
@@ -70,8 +81,7 @@ def runs(
                 groups.setdefault((link.system, link.run), []).append((thing, link))
         configured = [resolver for resolver in linker.resolvers.all if isinstance(resolver, Configured)]
         for (system, id_), things in _merged(groups).items():
-            run = _run(cluster, system, id_, things, configured)
-            found.append(_judged(run, things, now, stuck_after, zombie_after))
+            found.append(_run(cluster, system, id_, things, configured, limits))
     return sorted(found, key=lambda run: (-(run.created or 0), run.cluster, run.id))
 
 
@@ -81,7 +91,7 @@ def _merged(
     """Objects of several systems under one configured id are one run, of the system of the first."""
     found: dict[tuple[str, str], list[tuple[Thing, Link]]] = {}
     first: dict[str, str] = {}
-    ordered = sorted(groups.items(), key=lambda entry: min(thing.created for thing, _ in entry[1]))
+    ordered = sorted(groups.items(), key=lambda entry: (min(thing.created for thing, _ in entry[1]), entry[0]))
     for (system, id_), things in ordered:
         if any(link.via in ("label", "annotation") for _, link in things) and "/" in id_:
             system = first.setdefault(id_, system)
@@ -90,10 +100,16 @@ def _merged(
 
 
 def _run(
-    cluster: Cluster, system: str, id_: str, things: list[tuple[Thing, Link]], configured: list[Configured]
+    cluster: Cluster,
+    system: str,
+    id_: str,
+    things: list[tuple[Thing, Link]],
+    configured: list[Configured],
+    limits: Limits,
 ) -> Run:
+    things = sorted(things, key=lambda entry: (entry[0].created, entry[0].uid))
     uids = {thing.uid for thing, _ in things}
-    main = [thing for thing, _ in things if thing.kind not in _ASIDE] or [thing for thing, _ in things]
+    main = [thing for thing, _ in things if not _is_aside(thing)] or [thing for thing, _ in things]
     roots = [thing for thing in main if not any(owner.uid in uids for owner in thing.owners)]
     roots = sorted(roots or main[:1], key=lambda thing: (thing.created, thing.uid))
     if any(not root.is_pod for root in roots):
@@ -101,7 +117,7 @@ def _run(
     last = roots[-1]
     parts = Parts(system, roots, things)
     steps = steps_of(parts)
-    state, why = _state(roots, things)
+    state, why = standing(cluster, id_, roots, things, limits)
     names = [link.run_name for _, link in things if link.run_name]
     attempts = [link.run_attempt or 1 for _, link in things]
     finished = [time for root in roots if (time := finished_at(root)) is not None]
@@ -122,67 +138,15 @@ def _run(
         restarts=_restarts(last, steps),
         steps=tuple(steps),
         root=last.uid,
+        nodes=tuple(sorted({thing.node for thing, _ in things if thing.is_pod and thing.node})),
+        labels=(roots[0] if last.is_pod else last).labels,
+        carried=frozenset(item for thing, _ in things for item in thing.labels.items()),
     )
 
 
-def _state(roots: list[Thing], things: list[tuple[Thing, Link]]) -> tuple[State, str]:
-    """The state of the latest root of each name, the worst of them; and what a queue says of it."""
-    last = {(root.kind, root.name if not root.is_pod else root.uid): root for root in roots}
-    # Roots with several names are steps of one run; the one that is not over yet decides.
-    states = [state_of(root) for root in last.values()]
-    state = states[-1]
-    for open_ in ("Running", "Pending"):
-        if open_ in states:
-            state = open_
-            break
-    else:
-        if "Failed" in states and len(last) > 1:
-            state = "Failed"
-    if state in FINAL:
-        return state, ""
-    why = ""
-    for thing, _ in things:
-        if thing.kind != "Workload" or thing.deleted is not None:
-            continue
-        conditions = true_conditions(thing.status or {})
-        suspended = any((root.spec or {}).get("suspend") is True for root in roots)
-        if (thing.spec or {}).get("active") is False and suspended:
-            return "Cancelled", "deactivated"
-        if "Admitted" in conditions or "Finished" in conditions:
-            continue
-        if "Evicted" in conditions and ("Preempted" in conditions or conditions["Evicted"] == "Preempted"):
-            return "Preempted", conditions.get("Preempted") or conditions["Evicted"]
-        why = _waits(thing) or "queue"
-        state = "Pending"
-    if state == "Running":
-        pods = [thing for thing, _ in things if thing.is_pod and thing.deleted is None]
-        waiting = [pod for pod in pods if pod.shell is not None and pod.shell.unready and not pod.node]
-        if pods and len(waiting) == len(pods):
-            return "Pending", waiting[0].shell.unready if waiting[0].shell is not None else ""
-    return state, why
-
-
-def _waits(workload: Thing) -> str:
-    for condition in (workload.status or {}).get("conditions") or ():
-        if isinstance(condition, dict) and condition.get("type") == "QuotaReserved":
-            return str(condition.get("message") or condition.get("reason") or "")
-    return ""
-
-
-def _judged(
-    run: Run, things: list[tuple[Thing, Link]], now: Micros | None, stuck_after: Micros, zombie_after: Micros
-) -> Run:
-    """A run that waits for too long without a change is stuck; one that runs without a living pod is a zombie."""
-    if now is None or run.state not in ("Pending", "Running", "Preempted"):
-        return run
-    changed = max((thing.seen_at or thing.created for thing, _ in things), default=0)
-    if run.state in ("Pending", "Preempted"):
-        return msgspec.structs.replace(run, state="Stuck") if now - changed > stuck_after else run
-    pods = [thing for thing, _ in things if thing.is_pod]
-    alive = [pod for pod in pods if pod.deleted is None and state_of(pod) not in FINAL]
-    if pods and not alive and now - changed > zombie_after:
-        return msgspec.structs.replace(run, state="Zombie")
-    return run
+def _is_aside(thing: Thing) -> bool:
+    # Knative has a kind Service of its own, which is what runs.
+    return thing.kind in _ASIDE and thing.group != "serving.knative.dev"
 
 
 def _started(roots: Iterable[Thing], things: list[tuple[Thing, Link]]) -> Micros | None:
@@ -211,12 +175,12 @@ def _pipeline(cluster: Cluster, things: list[tuple[Thing, Link]], root: Thing, c
         for thing in ordered:
             if name := value(thing, key):
                 return name
-    return next((owner.name for owner in root.owners if owner.kind in _SCHEDULES), "")
+    return next((owner.name for owner in root.owners if owner.kind in SCHEDULES), "")
 
 
 def _queue(things: list[tuple[Thing, Link]], root: Thing) -> str:
     for thing in (root, *(thing for thing, _ in things if thing is not root)):
-        for key in _QUEUES:
+        for key in QUEUES:
             if name := value(thing, key):
                 return name
         if thing.kind in ("Workload", "PodGroup"):

@@ -5,8 +5,10 @@ How often one was tried does not: its pods are put together by the member that t
 those count that got a node. Controllers that race with a deletion make pods that never run; those are no tries.
 """
 
+import heapq
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, zip_longest
 from typing import Any
 
 import msgspec
@@ -14,7 +16,7 @@ import msgspec
 from pipetrail.analysis.placing import value
 from pipetrail.analysis.states import State, combined, state_of, word
 from pipetrail.analysis.world import Thing
-from pipetrail.model import Link
+from pipetrail.model import Link, Micros
 
 _NODE_NAME = "workflows.argoproj.io/node-name"
 _TRY = re.compile(r"\(\d{1,6}\)$")
@@ -41,8 +43,9 @@ class Parts(msgspec.Struct):
     things: list[tuple[Thing, Link]]
 
     def pods(self) -> list[tuple[Thing, Link]]:
-        """The pods, the eldest first."""
-        return sorted(((t, link) for t, link in self.things if t.is_pod), key=lambda entry: entry[0].created)
+        """The pods, the eldest first; of those that were created in one second, those that are gone first."""
+        found = ((thing, link) for thing, link in self.things if thing.is_pod)
+        return sorted(found, key=lambda entry: (entry[0].created, entry[0].deleted is None))
 
     def of_kind(self, kind: str) -> list[tuple[Thing, Link]]:
         """The objects of a kind, the eldest first."""
@@ -157,14 +160,16 @@ def _replicas(parts: Parts) -> list[Step]:
 
 
 def _ray(parts: Parts) -> list[Step]:
-    groups: dict[str, list[Thing]] = {}
+    groups: dict[str, dict[int, list[Thing]]] = {}
     for pod, link in parts.pods():
         if link.replica and link.replica != "submitter":
-            groups.setdefault(link.replica, []).append(pod)
+            groups.setdefault(link.replica, {}).setdefault(link.run_attempt or 1, []).append(pod)
     found: list[Step] = []
-    for name, pods in groups.items():
-        members = one_after_another(pods)
-        found.append(_step(name, combined([state_of(member[-1]) for member in members]), members))
+    for name, attempts in groups.items():
+        # The cluster of one attempt may still be going when that of the next is there.
+        ordered = [one_after_another(attempts[number]) for number in sorted(attempts)]
+        members = [[*chain.from_iterable(same)] for same in zip_longest(*ordered, fillvalue=())]
+        found.append(_step(name, combined([state_of(member[-1]) for member in ordered[-1]]), members))
     jobs = [job for job, link in parts.of_kind("Job") if link.replica == "submitter"]
     if jobs:
         pods = [pod for pod, link in parts.pods() if link.replica == "submitter"]
@@ -172,20 +177,37 @@ def _ray(parts: Parts) -> list[Step]:
     return found
 
 
-def one_after_another(pods: Iterable[Thing]) -> list[list[Thing]]:
-    """Pods without an index as members: what lives at the same time is different, what comes after may replace."""
+def one_after_another(pods: Iterable[Thing], *, once: bool = False) -> list[list[Thing]]:
+    """Pods without an index as members: what lives at the same time is different, what comes after may replace.
+
+    :param once: whether one that succeeded is done for good, so that nothing replaces it.
+    """
     members: list[list[Thing]] = []
-    for pod in pods:
-        for member in members:
-            over = member[-1].deleted or (member[-1].shell.finished_at if member[-1].shell is not None else None)
-            going = member[-1].deleting
-            until = min((time for time in (over, going) if time is not None), default=None)
-            if until is not None and until <= pod.created:
-                member.append(pod)
-                break
+    ending: list[tuple[Micros, int]] = []
+    free: list[int] = []
+    for pod in sorted(pods, key=lambda pod: pod.created):
+        while ending and ending[0][0] <= pod.created:
+            heapq.heappush(free, heapq.heappop(ending)[1])
+        if free:
+            place = heapq.heappop(free)
+            members[place].append(pod)
         else:
+            place = len(members)
             members.append([pod])
+        end = _free_from(pod)
+        if end is not None and not (once and state_of(pod) == "Succeeded"):
+            heapq.heappush(ending, (end, place))
     return members
+
+
+def _free_from(pod: Thing) -> Micros | None:
+    """From when on another pod may be the next of its place."""
+    finished = pod.shell.finished_at if pod.shell is not None else None
+    ends = [end for end in (finished, pod.deleting, pod.deleted) if end is not None]
+    if not ends and state_of(pod) != "Failed":  # one that a node evicted may not say when
+        return None
+    # Times are of whole seconds: pods of one second are brothers, though one of them may have ended in it.
+    return max(min(ends, default=0), pod.created + 1)
 
 
 def _job(parts: Parts) -> list[Step]:
@@ -198,12 +220,20 @@ def _job(parts: Parts) -> list[Step]:
         attempts = replicas = restarts = 0
         for job in own:
             of_job = [pod for pod in pods if any(owner.uid == job.uid for owner in pod.owners)]
-            step = _step(name, "Pending", _grouped(of_job, lambda pod: value(pod, _INDEX)))
+            step = _step(name, "Pending", _members(job, of_job))
             attempts, restarts = attempts + step.attempts, restarts + step.restarts
             replicas = max(replicas, step.replicas)
         state = state_of(own[-1])
         found.append(Step(name=name, state=state, attempts=attempts, replicas=replicas, restarts=restarts))
     return found or _any(parts)
+
+
+def _members(job: Thing, pods: list[Thing]) -> list[list[Thing]]:
+    """The pods of a Job by their index; where it runs several at once without one, by when they lived."""
+    parallel = (job.spec or {}).get("parallelism")
+    if isinstance(parallel, int) and parallel > 1 and not any(value(pod, _INDEX) for pod in pods):
+        return one_after_another(pods, once=True)
+    return _grouped(pods, lambda pod: value(pod, _INDEX))
 
 
 def _any(parts: Parts) -> list[Step]:

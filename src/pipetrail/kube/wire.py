@@ -42,6 +42,7 @@ class Meta(Wire):
     generation: int | None = None
     creation_timestamp: dt.datetime | None = None
     deletion_timestamp: dt.datetime | None = None
+    deletion_grace_period_seconds: int | None = None
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     owner_references: list[Owner] | None = None

@@ -7,6 +7,7 @@ are those of the failure catalogue: ``reason`` as it is known there (``OOMKilled
 """
 
 import datetime as dt
+import re
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,7 @@ import msgspec
 
 from pipetrail.kube import decode, wire
 from pipetrail.model import Micros, Severity
-from pipetrail.model.times import PLAUSIBLE_FROM, PLAUSIBLE_TO
+from pipetrail.model.times import PLAUSIBLE_FROM, PLAUSIBLE_TO, SECOND
 
 
 class Facet(msgspec.Struct, frozen=True, gc=False):
@@ -95,7 +96,9 @@ def facets(item: wire.Kept) -> list[Facet]:
 
 
 def _deletion(meta: wire.Meta) -> Iterator[Facet]:
-    if at := micros(meta.deletion_timestamp):
+    if due := micros(meta.deletion_timestamp):
+        # The timestamp says when its time will be over, which was given to it when it was told to go.
+        at = due - (meta.deletion_grace_period_seconds or 0) * SECOND
         yield Facet("deleting", at, "Terminating", "status", "deletion was requested")
 
 
@@ -243,6 +246,9 @@ def _node(node: wire.Node) -> Iterator[Facet]:
         yield Facet(f"boot/{node.status.node_info.boot_id}", None, "Booted", "status", "", "info", "", name)
 
 
+# How Argo begins what it repeats of a pod: "Unschedulable: 0/4 nodes are available". Of that the pod itself tells.
+_OF_POD = re.compile(r"[A-Z]\w{1,60}: ")
+
 # Where the systems write the state of a custom resource, beside conditions.
 _STATE_FIELDS = ("phase", "state", "jobStatus", "jobDeploymentStatus", "terminalState", "clusterState")
 
@@ -257,9 +263,25 @@ def _custom(item: wire.Custom) -> Iterator[Facet]:
     for field in _STATE_FIELDS:
         yield from _state(field, status.get(field), reason, message)
     yield from _state("applicationState", status.get("applicationState"), reason, message)
+    if isinstance(nodes := status.get("nodes"), dict):
+        yield from _refused_steps(nodes)
     restarts = status.get("restarts")
     if isinstance(restarts, int) and not isinstance(restarts, bool) and restarts > 0:
         yield Facet(f"restarts/{restarts}", None, "Restarted", "restart", f"restarted {restarts} times", "warning")
+
+
+def _refused_steps(nodes: dict[str, Any]) -> Iterator[Facet]:
+    """Steps of Argo whose pod can't be created, for a quota say: no Event tells of it, and later the word is gone."""
+    for node in nodes.values():
+        if not isinstance(node, dict) or node.get("phase") != "Pending":
+            continue
+        message = _word(node.get("message"))
+        if message and not _OF_POD.match(message):
+            name = _word(node.get("displayName")) or _word(node.get("name"))
+            yield Facet(
+                f"node/{name}/{message}", None, "WorkflowNodePending", "status", message, "warning",
+                f"status.nodes{{{name}}}",
+            )  # fmt: skip
 
 
 def _state(field: str, value: Any, reason: str, message: str) -> Iterator[Facet]:
