@@ -14,6 +14,7 @@ from cluster import build
 from cluster.controllers import Controllers
 from cluster.controlplane import ControlPlane
 from cluster.engine import Engine
+from cluster.more_controllers import MoreControllers
 from tests.cluster import certificates, rights
 from tests.cluster.recording import Recording
 
@@ -26,8 +27,14 @@ if TYPE_CHECKING:
 
 Record = Callable[..., Recording]
 
-# The fixture that needs a part → the part.
-PARTS = {"programs": build.CONTROL_PLANE, "engine": build.PULUMI, "controllers": build.CONTROLLERS}
+# Which fixture needs which part.
+PARTS = (
+    ("programs", build.CONTROL_PLANE),
+    ("engine", build.PULUMI),
+    ("controllers", build.CONTROLLERS),
+    ("more_controllers", build.CONTROLLERS),
+    ("more_controllers", build.MORE_CONTROLLERS),
+)
 
 _numbers = itertools.count(1)
 
@@ -41,7 +48,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     needed = {name for item in session.items for name in getattr(item, "fixturenames", ())}
     terminal = session.config.pluginmanager.get_plugin("terminalreporter")
-    for fixture, part in PARTS.items():
+    for fixture, part in PARTS:
         if fixture in needed:
             try:
                 build.build(terminal.write_line if terminal else print, part)
@@ -124,6 +131,17 @@ def controllers(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with ControlPlane(tmp_path_factory.mktemp("controllers"), programs=programs) as running:
         running.add_nodes(3)
         with Controllers(running, programs=built, argo=True, kueue=True, jobset=True, training=True) as started:
+            yield started
+
+
+@pytest.fixture(scope="module")
+def more_controllers(programs: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MoreControllers]:
+    """Tekton, KubeRay and the Trainer with the JobSet that it needs, on a control plane of their own."""
+    jobset, built = _built(build.CONTROLLERS), _built(build.MORE_CONTROLLERS)
+    with ControlPlane(tmp_path_factory.mktemp("more-controllers"), programs=programs) as running:
+        running.add_nodes(3)
+        started = MoreControllers(running, programs=built, tekton=True, kuberay=True, trainer=True)
+        with Controllers(running, programs=jobset, jobset=True), started:
             yield started
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from cluster.controlplane import ControlPlane
 
 IMAGE = "registry.example/train:1"
+_OUTCOMES = ("kwok.test/outcome", "kwok.test/outcomes")
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,23 @@ def end_pods(api: Client | ControlPlane, namespace: str, selector: str, outcome:
         body = {"metadata": {"annotations": {"kwok.test/outcome": outcome}}}
         api.request("PATCH", f"/api/v1/namespaces/{namespace}/pods/{name}", body)
     return len(running)
+
+
+def held(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The same object, but its pods run until `end_pods` ends them: so it can be looked at while it runs."""
+
+    def rewritten(found: Any) -> Any:
+        if isinstance(found, list):
+            return [rewritten(item) for item in found]
+        if not isinstance(found, dict):
+            return found
+        return {
+            "kwok.test/outcome" if key in _OUTCOMES else key: "run" if key in _OUTCOMES else rewritten(value)
+            for key, value in found.items()
+        }
+
+    changed: dict[str, Any] = rewritten(manifest)
+    return changed
 
 
 def retried_workflow(namespace: str, name: str = "retried") -> dict[str, Any]:
