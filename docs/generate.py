@@ -9,6 +9,7 @@ sys.path.insert(0, str(ROOT))  # run as a script, only this file's directory is 
 
 from docs._generate import (  # noqa: E402
     annotations,
+    causes,
     commands,
     errors,
     gaps,
@@ -26,6 +27,7 @@ REFERENCE = ROOT / "docs" / "reference"
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "annotations.md": annotations.write,
+    **causes.pages(),
     "cli.md": commands.write,
     "config.md": settings.write,
     "config.schema.json": settings.schema,
@@ -49,7 +51,8 @@ def differing() -> list[str]:
         for name, write in PAGES.items()
         if not (REFERENCE / name).exists() or (REFERENCE / name).read_text(encoding="utf-8") != write()
     ]
-    stray = sorted(path.name for path in REFERENCE.iterdir() if path.name not in PAGES and path.name != "README.md")
+    found = (path.relative_to(REFERENCE).as_posix() for path in REFERENCE.rglob("*") if path.is_file())
+    stray = sorted(name for name in found if name not in PAGES and name != "README.md")
     return wrong + stray
 
 
@@ -65,6 +68,7 @@ def main(arguments: list[str]) -> int:
             print(f"docs/reference/{name} differs from the code: run `make docs`", file=sys.stderr)
         return 1 if wrong else 0
     for name, write in PAGES.items():
+        (REFERENCE / name).parent.mkdir(exist_ok=True)
         (REFERENCE / name).write_text(write(), encoding="utf-8")
     return 0
 
