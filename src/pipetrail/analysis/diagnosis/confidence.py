@@ -1,0 +1,132 @@
+"""How sure a verdict is, and which evidence is missing."""
+
+from collections.abc import Mapping, Sequence
+
+from pipetrail.analysis.diagnosis.choosing import Choice
+from pipetrail.analysis.diagnosis.edges import Graph
+from pipetrail.analysis.diagnosis.facts import Fact
+from pipetrail.analysis.diagnosis.lives import Life
+from pipetrail.analysis.diagnosis.signals import Signal
+from pipetrail.analysis.diagnosis.verdict import Case, Confidence
+from pipetrail.analysis.states import FINAL
+from pipetrail.model import Micros
+from pipetrail.model.times import SECOND, format_time
+
+LEVELS: tuple[Confidence, ...] = ("low", "medium", "high")
+PATIENCE = 120 * SECOND
+"""A wait younger than this may be an ordinary one."""
+
+_MARGIN = 60 * SECOND
+_LOOK_BACK = 900 * SECOND
+_TTL = 3600 * SECOND
+_SEEING = frozenset({"pods", "events", "nodes"})  # resources without which a fault may not be seen
+
+
+def missing(case: Case, primary: Signal | None, facts: Sequence[Fact]) -> list[str]:
+    """Which evidence is not there, in words; each of it makes the verdict less sure."""
+    since, until = window(case, primary, facts)
+    found: list[str] = []
+    for gap in sorted(case.gaps, key=lambda one: (one.since or 0, one.until, one.resource)):
+        if gap.loss == "possible" and (gap.since or 0) <= until and gap.until >= since:
+            begin = "the beginning" if gap.since is None else format_time(gap.since)
+            found.append(f"gap: {gap.resource} were not seen from {begin} to {format_time(gap.until)} ({gap.reason})")
+    for state in sorted(case.sources, key=lambda one: one.resource):
+        name = state.resource.rpartition("/")[2].partition(".")[0]
+        if state.state == "forbidden" or state.missing_rights:
+            rights = ", ".join(state.missing_rights) or "may not be read"
+            if name in _SEEING or any(thing.kind.lower() in name for thing in case.objects):
+                found.append(f"missing rights: {state.resource}: {rights}")
+        elif state.state in ("blind", "stopped"):
+            found.append(f"blind: {state.resource} can't be seen now ({state.reason or state.state})")
+        elif _throttled(state.reason):
+            found.append(f"throttled: {state.resource} is read late ({state.reason})")
+    if case.run.why.endswith("was not seen"):
+        found.append(case.run.why)
+    if expired(case, facts, since):
+        found.append("expired history: the run's Events of that time are not recorded, only the states of its objects")
+    return found
+
+
+def window(case: Case, primary: Signal | None, facts: Sequence[Fact]) -> tuple[Micros, Micros]:
+    """The time in which the evidence of a verdict must lie."""
+    if primary is None:
+        begin = case.run.created or min((fact.at for fact in facts), default=case.now)
+        return begin, case.run.finished or case.now
+    # What is vague may hide something earlier.
+    before = _MARGIN if primary.specificity >= 4 else _LOOK_BACK
+    return primary.at - before, (max(primary.last, primary.at) if primary.at else case.now) + _MARGIN
+
+
+def expired(case: Case, facts: Sequence[Fact], since: Micros) -> bool:
+    """Whether no Event of the run's failure is there though there must have been some."""
+    if any(fact.own and not fact.stated for fact in facts):
+        return False
+    begun = any(thing.is_pod for thing in case.objects)
+    return begun and not any(not fact.stated for fact in facts) and case.now - since > _TTL
+
+
+def _throttled(reason: str) -> bool:
+    lower = reason.lower()
+    return any(word in lower for word in ("throttl", "429", "too many requests"))
+
+
+def confidence(
+    case: Case, choice: Choice, graph: Graph, pods: Mapping[str, Life], lacking: Sequence[str]
+) -> Confidence:
+    """How sure the choice is."""
+    primary = choice.primary
+    if primary is None or primary.cause is None:
+        return "low"
+    level = LEVELS.index(primary.cause.most) if primary.role == "cause" else 0
+    if primary.role == "cause" and primary.specificity < primary.cause.specificity:
+        level = min(level, 1)
+    level = max(level, _plain(primary, graph, pods))
+    if not primary.own and not _named(primary, graph):
+        level = min(level, 1)
+    if primary.blame == "unknown":
+        level = min(level, 1)
+    if choice.tied:
+        level -= 1
+    if case.run.state not in FINAL and not choice.recovered and (_young(case, primary) or _open(primary, graph)):
+        level = min(level, 1)
+    if lacking:
+        level -= 1
+    return LEVELS[max(level, 0)]
+
+
+def _plain(primary: Signal, graph: Graph, pods: Mapping[str, Life]) -> int:
+    """A program's own exit code is fair evidence where its pod was seen to run, and nothing else befell it."""
+    life = pods.get(primary.pod)
+    if primary.cause is None or primary.role != "cause":
+        return 0
+    if primary.ended and primary.cause.id in ("program_error", "usage_error", "segfault"):
+        seen = life is not None and not life.disrupted
+        return int(seen and not graph.above(primary))
+    if primary.category == "deadline":
+        return int(any(one.started for one in pods.values()))
+    return 0
+
+
+def _named(primary: Signal, graph: Graph) -> bool:
+    """Whether what a fault beside the run did to it says so itself, not only by its time."""
+    effects = [one for one in graph.effects.get(primary, []) if one.own and one.role == "cause"]
+    return any(one.specificity >= 3 and (not one.ended or one.reason not in one.names) for one in effects)
+
+
+def _open(primary: Signal, graph: Graph) -> bool:
+    """Whether an autoscaler may still answer: whose turn it is depends on what it says."""
+    return (
+        primary.category == "capacity"
+        and primary.blame == "capacity"
+        and graph.refinable(primary)
+        and (primary not in graph.refined)
+    )
+
+
+def _young(case: Case, primary: Signal) -> bool:
+    """Whether it is a wait that has only begun."""
+    waits = not primary.ended and primary.category in (
+        "capacity", "scheduling", "quota", "image", "storage", "network", "config", "autoscaling", "control-plane",
+        "policy",
+    )  # fmt: skip
+    return waits and primary.specificity < 5 and case.now - primary.at < PATIENCE

@@ -1,0 +1,96 @@
+"""What goes into a diagnosis, the case, and what comes out of it, the verdict."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from pipetrail.analysis.runs import Run
+from pipetrail.analysis.world import Thing
+from pipetrail.model import Event, Gap, Micros, ObjectRef, SourceState
+
+Confidence = Literal["high", "medium", "low"]
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """All that may be looked at to say why a run failed or waits.
+
+    ``objects`` are those of the run, ``around`` those beside it: its nodes, claims and queue, and their neighbours.
+    ``bodies`` are the latest kept bodies by uid, as far as they are at hand: a container's own words stand only there.
+    ``events`` are those linked to the run, and those of the nodes, claims and autoscalers around it.
+    """
+
+    run: Run
+    now: Micros
+    objects: Sequence[Thing] = ()
+    around: Sequence[Thing] = ()
+    bodies: Mapping[str, bytes] = {}
+    events: Sequence[Event] = ()
+    gaps: Sequence[Gap] = ()
+    sources: Sequence[SourceState] = ()
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of the chain from the cause to how the run ended, with the events that show it."""
+
+    at: Micros
+    text: str
+    events: tuple[str, ...] = ()
+
+
+class Aside(msgspec.Struct, frozen=True, kw_only=True):
+    """Something else that was seen, and why it is not the cause."""
+
+    text: str
+    why: str
+    events: tuple[str, ...] = ()
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """What ended one attempt of a run that was tried several times."""
+
+    number: int
+    cause: str
+    reason: str
+    at: Micros
+    about: ObjectRef = ObjectRef()
+    category: str = ""
+    events: tuple[str, ...] = ()
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a run failed, waits or was tried again. Times are microseconds.
+
+    ``cause`` is an id of the catalogue, empty where it can't be determined; ``reason`` is the word that was seen, as
+    ``OOMKilled`` or ``exit:1``. ``also_seen`` are things beside the chain, ``ruled_out`` what might be thought of and
+    is not so. ``missing`` says which evidence is not there, and so makes the verdict less sure. ``recovered``: the run
+    got over it.
+    """
+
+    run: str
+    system: str
+    cluster: str
+    namespace: str
+    name: str
+    state: str
+    cause: str
+    reason: str
+    category: str
+    blame: str
+    confidence: Confidence
+    since: Micros
+    about: ObjectRef = ObjectRef()
+    summary: str = ""
+    chain: tuple[Step, ...] = ()
+    also_seen: tuple[Aside, ...] = ()
+    ruled_out: tuple[Aside, ...] = ()
+    remedy: str = ""
+    evidence: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    recovered: bool = False
+    attempts: tuple[Attempt, ...] = ()
+    title: str = ""
+    """The cause in a few words."""
+    step: str = ""
+    """The step of the run that it hit, where one is known."""
+    exit_code: int | None = None
