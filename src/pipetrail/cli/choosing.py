@@ -1,0 +1,54 @@
+"""The one run that a word of the command line means, or an error that says what to type instead."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pipetrail.cli.failures import FAILED, USAGE, Failure
+from pipetrail.cli.words import FullTimes, clean
+from pipetrail.model import Micros
+
+if TYPE_CHECKING:
+    from pipetrail.app.run import Candidate
+    from pipetrail.stores.sqlite.reading import JournalReader
+
+_LISTED = 20  # candidates of an ambiguous name
+
+
+def the_run(
+    reader: "JournalReader",
+    name: str,
+    now: Micros,
+    resolvers: Sequence[dict[str, Any]],
+    *,
+    known: dict[str, str],
+    clusters: Sequence[str] = (),
+    namespaces: Sequence[str] = (),
+) -> "Candidate":
+    """The run of that name or id, or of that object.
+
+    :param known: what people call the clusters, by id.
+    :raises Failure: when there is none, or when there are several.
+    """
+    from pipetrail.app.run import candidates
+
+    found = candidates(reader, name, now, resolvers, clusters=clusters, namespaces=namespaces)
+    if not found:
+        text = f"{name}: {reader.path} holds no run of this name or id; `pipetrail runs` lists them"
+        raise Failure(clean(text), FAILED)
+    if len(found) > 1:
+        raise Failure(several(name, found, known), USAGE)
+    return found[0]
+
+
+def several(name: str, found: "Sequence[Candidate]", clusters: dict[str, str]) -> str:
+    """What an ambiguous name can mean, each with the id to type instead."""
+    times = FullTimes()
+    lines = [f"{name} can mean {len(found)} runs; type one of these ids, or narrow with --cluster and -n"]
+    for each in found[:_LISTED]:
+        one = each.run
+        created = times(one.created)[:19] + "Z" if one.created is not None else "-"
+        where = f"{clusters.get(one.cluster, one.cluster)} {one.namespace or '-'}"
+        lines.append(f"  {one.id}  {where}  created {created}  {one.state}")
+    if len(found) > _LISTED:
+        lines.append(f"  … and {len(found) - _LISTED} older ones")
+    return "\n".join(clean(line) for line in lines)
