@@ -16,7 +16,7 @@ QUICK_ROUNDS: Final = 2
 QUICK: Final = 5
 """How much shorter the streams of a quick run are."""
 RATE: Final = 1_000
-SHORT: Final = {"slope", "start", "emit"}
+SHORT: Final = {"slope", "start", "told"}
 """Kinds that are measured once a round."""
 
 
@@ -78,8 +78,8 @@ class Bench:
                 self._slope(row, command)
             elif row.subject.kind == "start":
                 self._start(row, command)
-            elif row.subject.kind == "emit":
-                self._emit(row, command)
+            elif row.subject.kind == "told":
+                self._told(row, command)
             else:
                 self._once(row, command)
         except Missing as reason:
@@ -118,13 +118,13 @@ class Bench:
         row.rss = max(row.rss, cost.rss)
         row.bare.append(bare.cpu * 1e3)
 
-    def _emit(self, row: Row, command: list[str]) -> None:
-        """The time of one call, which only the caller can tell; the program brings its own server."""
+    def _told(self, row: Row, command: list[str]) -> None:
+        """What only the program itself can tell, such as the time of one call; it needs no server of ours."""
         count = row.subject.counts[1]
-        cost = measure.run([*command, str(count)])
+        cost = measure.run([*command, str(count), *row.subject.options])
         if cost.outcome.get("events") != count:
-            raise measure.Failed(f"emitted {cost.outcome.get('events')} events of {count}")
-        row.values.append(float(cost.outcome["emit_median_us"]))
+            raise measure.Failed(f"did {cost.outcome.get('events')} of {count}")
+        row.values.append(float(cost.outcome[row.subject.figure]))
         row.rss = max(row.rss, cost.rss)
 
     def _once(self, row: Row, command: list[str]) -> None:

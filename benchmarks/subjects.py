@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from benchmarks.build_floor import NoFloor, floor
 
-Kind = Literal["slope", "memory", "listing", "latency", "start", "emit"]
+Kind = Literal["slope", "memory", "listing", "latency", "start", "told"]
 
 
 class Missing(Exception):
@@ -32,6 +32,8 @@ class Subject:
     """Runs of which a round takes the best: a program that is done in a moment is easily disturbed."""
     budget: float | None = None
     unit: str = "µs"
+    figure: str = ""
+    """Of a `told` one: which of the figures that the program prints is the result."""
     guarded: bool = True
     """Whether a slower result fails the benchmark; what others make is shown only."""
 
@@ -131,9 +133,61 @@ SUBJECTS: Final = (
     Subject(
         name="emit",
         about="median of a call of emit, the server hangs",
-        kind="emit",
+        kind="told",
+        figure="emit_median_us",
         module=f"{CLIENTS}.pipetrail_emit",
         counts=(0, 1_000),
         budget=50,
+    ),
+    Subject(
+        name="link",
+        about="linking alone, 5,000 pods of 200 runs",
+        kind="told",
+        figure="link_us",
+        module=f"{CLIENTS}.pipetrail_linking",
+        counts=(0, 100_000),
+        budget=5,
+    ),
+    Subject(
+        name="relink",
+        about="100,000 events whose pods come after them",
+        kind="told",
+        figure="relink_seconds",
+        module=f"{CLIENTS}.pipetrail_linking",
+        options=("--late",),
+        counts=(0, 100_000),
+        budget=5,
+        unit="s",
+    ),
+    Subject(
+        name="objects",
+        about="memory that 100,000 known pods take",
+        kind="told",
+        figure="objects_mib",
+        module=f"{CLIENTS}.pipetrail_linking",
+        options=("--objects",),
+        counts=(0, 100_000),
+        budget=250,
+        unit="MiB",
+    ),
+    Subject(
+        name="why",
+        about="verdict on a run of 1,000 signals among 1,000,000 events",
+        kind="told",
+        figure="why_ms",
+        module=f"{CLIENTS}.pipetrail_why",
+        counts=(0, 1_000_000),
+        budget=100,
+        unit="ms",
+    ),
+    Subject(
+        name="why-all",
+        about="all that failed in a day or waits, by cause",
+        kind="told",
+        figure="why_all_ms",
+        module=f"{CLIENTS}.pipetrail_why",
+        counts=(0, 1_000_000),
+        budget=300,
+        unit="ms",
     ),
 )

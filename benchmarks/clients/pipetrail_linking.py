@@ -13,13 +13,14 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 import msgspec
+from msgspec.structs import replace
 
 from benchmarks import stream
 from benchmarks.clients.outcome import report
 from pipetrail.app.linking import Linking
 from pipetrail.kube import wire
 from pipetrail.kube.decode import Decoder
-from pipetrail.model import Batch, Event, ObjectRef, ObjectVersion
+from pipetrail.model import Batch, Event, ObjectVersion
 from pipetrail.sources.changes import Changes
 from pipetrail.sources.counting import Counts
 from pipetrail.sources.events import EventReader
@@ -28,6 +29,7 @@ from pipetrail.sources.objects import ObjectReader
 _CLUSTER = "bench"
 _BATCH = 100
 _HOUR = 3_600_000_000
+_TEMPLATES = 2_000
 _START = int(stream.START.timestamp() * 1e6)
 
 
@@ -51,6 +53,22 @@ def objects(pods: int) -> Iterator[ObjectVersion]:
     """The Jobs and so many pods, as they are kept."""
     yield from _kept(ObjectReader(_CLUSTER, "batch/v1", "Job"), msgspec.json.Decoder(wire.Custom), stream.jobs())
     yield from _kept(ObjectReader(_CLUSTER, "v1", "Pod"), msgspec.json.Decoder(wire.Pod), stream.pods(pods))
+
+
+def pods(count: int) -> Iterator[ObjectVersion]:
+    """So many pods, each with a name and a uid of its own, and the Jobs; those of the stream again and again."""
+    versions = list(objects(_TEMPLATES))
+    yield from (version for version in versions if version.ref.kind == "Job")
+    templates = [version for version in versions if version.ref.kind == "Pod"]
+    for number in range(count):
+        version = templates[number % len(templates)]
+        name, uid = f"{version.ref.name[:-5]}{number:05x}", f"{number:08x}{version.ref.uid[8:]}"
+        body = version.body.replace(version.ref.name.encode(), name.encode())
+        yield replace(
+            version,
+            ref=replace(version.ref, name=name, uid=uid),
+            body=body.replace(version.ref.uid.encode(), uid.encode()),
+        )
 
 
 def _kept(
@@ -79,7 +97,7 @@ def cost(count: int) -> float:
 def late(count: int) -> dict[str, float]:
     """Seconds of CPU until events that came before their pods have their links."""
     linking = Linking()
-    versions = list(objects(count))
+    versions = list(pods(count))
     told = [
         Event(
             number=number,
@@ -87,16 +105,11 @@ def late(count: int) -> dict[str, float]:
             at=version.created_at or _START,
             observed_at=_START,
             origin="kubernetes",
-            about=ObjectRef(
-                api_version="v1",
-                kind="Pod",
-                namespace=version.ref.namespace,
-                name=version.ref.name,
-                uid=version.ref.uid,
-            ),
+            about=version.ref,
             reason="Scheduled",
         )
         for number, version in enumerate(versions)
+        if version.ref.kind == "Pod"
     ]
     linking.link(Batch(cluster=_CLUSTER, resource="v1/events", events=told))
     gc.freeze()
@@ -109,11 +122,11 @@ def late(count: int) -> dict[str, float]:
 def memory(count: int) -> float:
     """How many MiB the process grows by when so many pods are known."""
     linking = Linking()
-    first = list(objects(100))
-    linking.link(Batch(cluster=_CLUSTER, resource="v1/pods", objects=first))
+    some = pods(count)
+    linking.link(Batch(cluster=_CLUSTER, resource="v1/pods", objects=list(islice(some, stream.RUNS + 100))))
     gc.collect()
     before = _resident()
-    for version in objects(count):
+    for version in some:
         linking.link(Batch(cluster=_CLUSTER, resource="v1/pods", objects=[version]))
     gc.collect()
     return _resident() - before
@@ -125,7 +138,7 @@ def _resident() -> float:
 
 
 if __name__ == "__main__":
-    number = int(sys.argv[2])
+    number = int(sys.argv[1])
     if "--late" in sys.argv:
         report(number, **late(number))
     elif "--objects" in sys.argv:
