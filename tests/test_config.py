@@ -75,7 +75,8 @@ def test_every_mistake_is_told_at_once_with_its_line(path: Path) -> None:
 
     assert found == [
         "FILE:1: journal: Expected `str | null`, got `int`",
-        "FILE:2: clsuters: unknown; allowed are journal, clusters, retention, event_ttl, listen, full_text, resolvers",
+        "FILE:2: clsuters: unknown; allowed are journal, clusters, retention, event_ttl, stuck_after, "
+        "zombie_after, listen, full_text, catalogue, resolvers",
         "FILE:5: clusters[0].nmae: unknown; allowed are context, kubeconfig, name, namespaces",
         "FILE:6: clusters[1].namespaces: Expected `array`, got `str`",
         "FILE:7: clusters[2]: a mapping is expected",
@@ -86,6 +87,17 @@ def test_every_mistake_is_told_at_once_with_its_line(path: Path) -> None:
         "FILE:13: listen: 'localhost' is no address: write 127.0.0.1:8380",
         "FILE:14: full_text: Expected `bool`, got `str`",
     ]
+
+
+def test_what_counts_as_too_long_is_a_length_of_time_or_0(path: Path) -> None:
+    found = mistakes(path, "stuck_after: soon\nzombie_after: 5\n")
+
+    assert found == [
+        "FILE:1: stuck_after: 'soon' is no length of time: write 1h, 90m or 0 for ever",
+        "FILE:2: zombie_after: Expected `str`, got `int`",
+    ]
+    path.write_text("stuck_after: 2h\nzombie_after: '0'\n", encoding="utf-8")
+    assert (load(str(path)).stuck_after, load(str(path)).zombie_after) == ("2h", "0")
 
 
 def test_a_value_that_needs_quotes_is_told_with_its_line(path: Path) -> None:
@@ -194,3 +206,24 @@ def test_a_resolver_of_the_wrong_form_is_told_with_its_line(path: Path) -> None:
         f"FILE:3: resolvers[0].run: one of label, annotation, owner is expected: {form}",
         f"FILE:5: resolvers[1].run: what names a run is expected: {form}",
     ]
+
+
+def test_a_catalogue_of_own_files_is_checked_where_it_is_asked_for(path: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "team.yaml").write_text("causes: []\n", encoding="utf-8")
+    path.write_text(f"full_text: true\ncatalogue: {own}\n", encoding="utf-8")
+
+    assert load(str(path)).catalogue == str(own)
+    with pytest.raises(ConfigError) as caught:
+        load(str(path), thorough=True)
+    assert caught.value.errors == [
+        f"{path}:2: catalogue: {own / 'team.yaml'}: causes: a mapping is expected, by name",
+    ]
+
+
+def test_a_catalogue_that_is_no_folder_is_told_with_its_line(path: Path) -> None:
+    path.write_text("catalogue: /nowhere\n", encoding="utf-8")
+
+    with pytest.raises(ConfigError, match=r":1: catalogue: /nowhere: is no folder"):
+        load(str(path), thorough=True)

@@ -33,7 +33,8 @@ MEANINGS = {
     "prunes": "What history was taken away, when and why",
     "declared": "Each fact that its Event named by an id, the greatest total that was seen of it, and the `seq` of its "
     "first event. `key` is a hash of cluster, namespace and id",
-    "runs": "Each run that something belongs to. `name` is what people call it",
+    "runs": "Each run that something belongs to. `name` is what people call it, `state` how it stands since `state_at`",
+    "verdicts": "What only a verdict has, by the `seq` of its event; `hash` is the event's own",
     "raised": "Which event was given better links later, and the `seq` of that change",
     "links_N": "Each distinct set of links to runs once; `run` of an event is the number of its set",
     "events_N": "One row for each fact. `seq` runs on through all segments",

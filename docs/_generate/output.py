@@ -5,8 +5,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from docs._generate import fleet
 from docs._generate.markdown import code, first_paragraph, page, table
-from pipetrail.cli import shapes
+from pipetrail.cli import shapes, why_shapes
 from pipetrail.model import Link, SourceObject
 
 SOURCE = "src/pipetrail/cli/shapes.py"
@@ -26,7 +27,8 @@ MEANINGS: dict[type[msgspec.Struct], dict[str, str]] = {
         "observed_at": "When the recorder received it",
         "cluster": "The cluster's id: its `--cluster` name, else the uid of namespace `kube-system`",
         "origin": "`kubernetes`: one increment of a Kubernetes Event. `status`: a state change of an object. `gap`: "
-        "the recorder was blind. `verdict`: later versions of pipetrail",
+        "the recorder was blind. `verdict`: [why](../how-to/why.md) a run ended, got stuck, was preempted or got over "
+        "it",
         "reason": "Why, in one word: of an Event its own; of a state change see [status events](status-events.md); of "
         "a gap see [gaps](gaps.md)",
         "action": "Of an Event its own; of a state change its kind; of a gap `loss:none` or `loss:possible`",
@@ -39,9 +41,9 @@ MEANINGS: dict[type[msgspec.Struct], dict[str, str]] = {
         "node": "The node that the Event came from, or on which the pod was",
         "related": "A second object that the Event names",
         "source": "The Kubernetes object that this was read from",
-        "links": "The runs that it belongs to. Empty for now: runs are not resolved yet",
-        "verdict": "Null for now",
-        "supersedes": "Null for now",
+        "links": "The runs that it belongs to, see [Runs](../how-to/runs.md)",
+        "verdict": "Of a verdict its body, a [verdict](#verdict)",
+        "supersedes": "Of a verdict the id of the one before that it corrects",
         "at_estimated": "True where the source shows no time, and `at` is when it was received",
         "marks": "Labels and allowed annotations of the Event itself",
     },
@@ -121,6 +123,8 @@ MEANINGS: dict[type[msgspec.Struct], dict[str, str]] = {
         "finished_at": "When it ended, in one of the final states",
         "attempts": "How often it was started as a whole",
         "restarts": "What its system counts as restarts, else those of its containers",
+        "nodes": "The nodes that one of its pods was put on",
+        "labels": "Those of the root, else of its eldest object",
         "steps": "Its steps, or its members where its system has no steps",
     },
     shapes.StepShape: {
@@ -128,6 +132,47 @@ MEANINGS: dict[type[msgspec.Struct], dict[str, str]] = {
         "state": "As of a run, and `Skipped` or `Omitted`",
         "attempts": "How often it was tried",
         "replicas": "How many members it has",
+    },
+    shapes.PhaseShape: {
+        "name": "`queued`, `admitted`, `waiting`, `scheduled`, `pulling`, `initialising`, `running` or `interrupted`; "
+        "see [one run](../how-to/runs.md#one-run)",
+        "since": "When it began",
+        "until": "When it ended; null while it goes on",
+        "seconds": "How long it took; null while it goes on",
+        "why": "What it waited for, in the words of queue, scheduler or kubelet; of an interruption also what was lost",
+    },
+    shapes.PodShape: {
+        "replica": "The member (rank); empty where its system has none",
+        "pod": "The pod's name",
+        "uid": "Its uid",
+        "node": "The node that it got; empty before",
+        "state": "As of a run",
+        "why": "What it failed of, or waits for",
+        "restarts": "Restarts of its containers",
+        "created_at": "When it was created",
+        "started_at": "When its first main container started",
+        "finished_at": "When it ended or was deleted",
+        "phases": "Its own phases",
+    },
+    shapes.TryShape: {
+        "number": "From 1",
+        "state": "The worst of its members",
+        "restarts": "Restarts of their containers",
+        "created_at": "When its first pod was created",
+        "started_at": "When its first pod started",
+        "finished_at": "When the last one ended; null while one goes on",
+        "pods": "Its members, by rank",
+    },
+    shapes.BranchShape: {
+        "name": "As in `steps`",
+        "state": "As in `steps`",
+        "attempts": "As in `steps`. Pods that never got a node are in the tree, and may be no attempts",
+        "replicas": "How many members it has",
+        "restarts": "Restarts of the containers of all tries",
+        "created_at": "When its first pod was created",
+        "started_at": "When its first pod started",
+        "finished_at": "When the last one ended; null while one goes on",
+        "tries": "Its tries, in order; none for a step without pods",
     },
     shapes.RejectShape: {
         "at": "When it was received",
@@ -138,19 +183,136 @@ MEANINGS: dict[type[msgspec.Struct], dict[str, str]] = {
     },
 }
 
+MEANINGS[shapes.WholeRunShape] = MEANINGS[shapes.RunShape] | {
+    "phases": "Its timed phases as a whole",
+    "tree": "Its steps with their tries and pods",
+    "events": "With `--events` its events in order of time, as [`events`](#events) has them; else null",
+}
+
+MEANINGS[why_shapes.WhyShape] = {
+    "run": "The run's id",
+    "system": "Its ML system",
+    "cluster": "The cluster's id",
+    "namespace": "The run's namespace",
+    "name": "What people call it",
+    "part": "The step or object that was asked for; empty for the whole run",
+    "state": "How the run stands, as in [`runs`](#runs)",
+    "known_until": "Up to when its cluster is known: what is said counts for this time",
+    "verdict": "Null where nothing is to be explained: it runs well, or went well without any failure",
+}
+MEANINGS[why_shapes.VerdictShape] = {
+    "run": "The run's id",
+    "system": "Its ML system",
+    "cluster": "The cluster's id",
+    "namespace": "The run's namespace",
+    "name": "What people call it",
+    "state": "How the run stood",
+    "cause": "One of [these](causes.md); empty where it can't be determined",
+    "title": "The cause in a few words",
+    "reason": "The word that was seen: `OOMKilled`, `exit:1`",
+    "category": "Of the cause: `memory`, `image`, `quota` …",
+    "blame": "`infrastructure`, `user_code`, `configuration`, `capacity`, `policy`, `none` or `unknown`",
+    "turn": "The same in words: whose turn it is",
+    "confidence": "`high`, `medium` or `low`",
+    "since": "When the cause was seen first",
+    "about": "The object that it was seen on",
+    "step": "The step that it hit, where one is known",
+    "exit_code": "Of the program, where it ended",
+    "recovered": "Whether the run got over it",
+    "summary": "One paragraph to forward",
+    "chain": "From the cause to how the run ended, in order of time",
+    "also_seen": "What else was seen, and why it is not the cause",
+    "ruled_out": "What might be thought of, and why it is not so",
+    "remedy": "What to do, with object and field",
+    "evidence": "The ids of the events that show it",
+    "missing": "Which evidence is not there: gaps, missing rights, expired history. It makes the verdict less sure",
+    "attempts": "What ended each attempt of a run that was tried several times",
+}
+MEANINGS[why_shapes.LinkShape] = {"at": "When", "text": "What was seen, of which object", "events": "Ids of events"}
+MEANINGS[why_shapes.AsideShape] = {
+    "text": "What was seen or thought of",
+    "why": "Why it is not the cause",
+    "events": "Ids of events",
+}
+MEANINGS[why_shapes.AttemptShape] = {
+    "number": "From 1",
+    "cause": "As above",
+    "reason": "As above",
+    "category": "As above",
+    "at": "When it ended",
+    "about": "The object that it was seen on",
+    "events": "Ids of events",
+}
+MEANINGS[why_shapes.GroupShape] = {
+    "cause": "As of a [verdict](#verdict); so are the next ones, of the surest of these verdicts",
+    "title": "The cause in a few words",
+    "reason": "The word that was seen",
+    "category": "Of the cause",
+    "blame": "Whose turn it is, in one word",
+    "turn": "The same in words",
+    "confidence": "Of the surest",
+    "cluster": "The cluster's id",
+    "about": "The object that all of them share; null where each has its own",
+    "summary": "Of the surest",
+    "remedy": "Of the surest",
+    "first": "When the cause was seen first",
+    "newest": "When the last of the runs ended, or began to wait",
+    "count": "How many runs",
+    "runs": "These, the newest first",
+}
+MEANINGS[why_shapes.WrongShape] = {
+    "run": "The run's id",
+    "system": "Its ML system",
+    "namespace": "Its namespace",
+    "name": "What people call it",
+    "pipeline": "What it is a run of; empty where nothing says so",
+    "state": "How it stands",
+    "since": "Since when",
+    "confidence": "Of its own verdict",
+}
+MEANINGS[why_shapes.NodeShape] = {
+    "node": "The node's name",
+    "cluster": "The cluster's id",
+    "since": "From when on it was looked at: `--since`",
+    "events": "What went wrong with it, as [`events`](#events) has it",
+    "verdicts": "On the runs that were on it then, and had trouble of any kind: see [verdict](#verdict)",
+    "unhurt": "How many of the runs on it had none",
+}
+
+MEANINGS |= fleet.MEANINGS
+
 _SECTIONS: tuple[tuple[str, type[msgspec.Struct], tuple[type[msgspec.Struct], ...]], ...] = (
     ("events", shapes.EventShape, (shapes.RefShape, SourceObject, Link)),
     ("runs", shapes.RunShape, (shapes.StepShape,)),
+    ("run", shapes.WholeRunShape, (shapes.PhaseShape, shapes.BranchShape, shapes.TryShape, shapes.PodShape)),
+    (
+        "why RUN",
+        why_shapes.WhyShape,
+        (why_shapes.VerdictShape, why_shapes.LinkShape, why_shapes.AsideShape, why_shapes.AttemptShape),
+    ),
+    ("why", why_shapes.GroupShape, (why_shapes.WrongShape,)),
+    ("why NODE", why_shapes.NodeShape, ()),
+    *fleet.SECTIONS,
     ("objects", shapes.ObjectShape, ()),
     ("status", shapes.SourceShape, (shapes.GapShape,)),
     ("rejects", shapes.RejectShape, ()),
 )
-_NAMES = {
+_NAMES = fleet.NAMES | {
     shapes.RefShape: "reference",
     SourceObject: "source",
     Link: "link",
     shapes.GapShape: "gap",
     shapes.StepShape: "step",
+    shapes.PhaseShape: "phase",
+    shapes.BranchShape: "branch",
+    shapes.TryShape: "try",
+    shapes.PodShape: "pod",
+    shapes.EventShape: "events",
+    why_shapes.VerdictShape: "verdict",
+    why_shapes.LinkShape: "chain",
+    why_shapes.AsideShape: "aside",
+    why_shapes.AttemptShape: "attempt",
+    why_shapes.WrongShape: "wrong",
 }
 
 

@@ -66,10 +66,16 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What is kept, and for how long."""
     event_ttl: str = "1h"
     """How long the clusters keep Events (--event-ttl of their API servers): a longer blind time may have lost some."""
+    stuck_after: str = "1h"
+    """How long a run may wait without a change before `pipetrail runs` calls it Stuck. 0: for ever."""
+    zombie_after: str = "15m"
+    """How long a run may say that it runs with no pod alive before it is called a Zombie. 0: for ever."""
     listen: str | None = None
     """Where /livez, /readyz and /metrics are served: by default 127.0.0.1:8380, in a pod 0.0.0.0:8380. Empty: no."""
     full_text: bool = True
     """Whether messages are indexed for search."""
+    catalogue: str | None = None
+    """A folder of own files for the catalogue of causes, read over the ones of pipetrail; see docs/how-to/why.md."""
     resolvers: list[dict[str, Any]] = []
     """Labels, annotations or owners that name runs of in-house systems; see docs/how-to/runs.md."""
 
@@ -116,9 +122,10 @@ def parse_address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def load(path: str | None) -> Config:
+def load(path: str | None, *, thorough: bool = False) -> Config:
     """The configuration in a file, or the defaults where none is named.
 
+    :param thorough: whether files that it names are checked too; who uses them does so anyway.
     :raises ConfigError: with all that is wrong, one line each: file, line, what and what is allowed.
     """
     if path is None:
@@ -141,7 +148,8 @@ def load(path: str | None) -> Config:
         return Config()
     if not isinstance(found, dict):
         raise ConfigError([f"{path}:1: a mapping is expected, such as `journal: /var/lib/pipetrail/journal.db`"])
-    errors = sorted((_line_of(tree, where), what) for where, what in _mistakes(found))
+    mistakes = [*_mistakes(found), *(_catalogue_mistakes(found.get("catalogue")) if thorough else ())]
+    errors = sorted((_line_of(tree, where), what) for where, what in mistakes)
     if errors:
         raise ConfigError([f"{path}:{line}: {what}" for line, what in errors])
     return msgspec.convert(found, Config)
@@ -180,11 +188,28 @@ def _mistakes(found: dict[Any, Any]) -> Iterator[tuple[list[Any], str]]:
                 yield ["retention", key], f"retention.{key}: {error}"
     if isinstance(ttl := found.get("event_ttl"), str) and parse_age(ttl) is None:
         yield ["event_ttl"], f"event_ttl: {ttl!r} is no length of time: write 1h or 90m"
+    for key in ("stuck_after", "zombie_after"):
+        if isinstance(patience := found.get(key), str) and patience.strip() != "0" and parse_age(patience) is None:
+            yield [key], f"{key}: {patience!r} is no length of time: write 1h, 90m or 0 for ever"
     if isinstance(listen := found.get("listen"), str) and listen:
         try:
             parse_address(listen)
         except ValueError as error:
             yield ["listen"], f"listen: {error}"
+
+
+def _catalogue_mistakes(folder: Any) -> Iterator[tuple[list[Any], str]]:
+    """What is wrong with the team's own files of the catalogue."""
+    if not isinstance(folder, str):
+        return
+    from pipetrail.catalogue import CatalogueError
+    from pipetrail.catalogue import load as load_catalogue
+
+    try:
+        load_catalogue(Path(folder))
+    except CatalogueError as error:
+        for line in error.errors:
+            yield ["catalogue"], f"catalogue: {line}"
 
 
 def _section(where: list[Any], value: Any, kind: type[msgspec.Struct]) -> Iterator[tuple[list[Any], str]]:

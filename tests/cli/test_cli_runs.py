@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,10 @@ import pytest
 
 import pipetrail
 from pipetrail.app.playing import PlayOptions, play
+from pipetrail.model import Batch, SourceState
 from tests.cli.conftest import Run
+from tests.cli.journals import CLUSTER, NIGHT
+from tests.cli.recording import Recorded, objects, pod_of, root, told
 
 DEMO = Path(pipetrail.__file__).parent / "demo"
 
@@ -48,6 +52,8 @@ def test_the_runs_of_the_recordings_are_shown_the_newest_first(run: Run, journal
         (("--system", "pytorchjob,tekton"), ["tekton", "pytorchjob"]),
         (("--cluster", "job-oom-backofflimit"), ["job"]),
         (("--namespace", "nowhere"), []),
+        (("--pipeline", "ranker-pr-07"), ["tekton"]),
+        (("--label", "pipetrail.test/team=nobody"), []),
     ],
 )
 def test_runs_can_be_chosen(run: Run, journal: str, filters: tuple[str, ...], systems: list[str]) -> None:
@@ -115,3 +121,109 @@ def test_an_id_that_is_none_or_unknown_is_told(run: Run, journal: str) -> None:
     unknown = run("explain-link", "--journal", journal, "00064456c8d0c0" + "0" * 16)
     assert unknown.exit_code == 1
     assert "does not hold this event" in unknown.output
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Iterator[Recorded]:
+    found = Recorded(str(tmp_path / "j.db"))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def two(recorded: Recorded) -> str:
+    """A run on gpu-1 with its team on the root, and one on gpu-2 with its team on the pod."""
+    recorded.record(objects(root("a", team="ranking"), pod_of("a", "gpu-1", tier="gold")))
+    recorded.record(objects(root("b", pipeline="weekly"), pod_of("b", "gpu-2", team="vision", tier="gold")))
+    recorded.record(told("a", 1, "of a"), told("b", 2, "of b"))
+    return recorded.path
+
+
+@pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        (("--node", "gpu-1"), ["a"]),
+        (("--node", "gpu-1,gpu-2"), ["a", "b"]),
+        (("--node", "gpu"), []),
+        (("--label", "team=ranking"), ["a"]),
+        (("-l", "team=vision"), ["b"]),
+        (("-l", "tier=gold"), ["a", "b"]),
+        (("-l", "tier=gold", "-l", "team=vision"), ["b"]),
+        (("-l", "tier=gold,team=nobody"), []),
+        (("-l", "tier="), []),
+    ],
+)
+def test_runs_are_chosen_by_node_and_by_label(run: Run, two: str, filters: tuple[str, ...], names: list[str]) -> None:
+    found = lines(run("runs", "--journal", two, "-o", "json", *filters).output)
+
+    assert sorted(each["name"] for each in found) == names
+
+
+def test_a_run_has_its_nodes_and_the_labels_of_its_root(run: Run, two: str) -> None:
+    (found,) = lines(run("runs", "--journal", two, "-o", "json", "--node", "gpu-1").output)
+
+    assert (found["nodes"], found["labels"]) == (["gpu-1"], {"tekton.dev/pipeline": "nightly", "team": "ranking"})
+
+
+@pytest.mark.parametrize("word", ["team", "team!=ranking", "=ranking", "team==ranking", "team in (a)"])
+def test_what_is_no_label_is_a_usage_error(run: Run, two: str, word: str) -> None:
+    done = run("runs", "--journal", two, "--label", word)
+
+    assert done.exit_code == 2
+    assert "write KEY=VALUE" in done.output
+
+
+@pytest.mark.parametrize(
+    ("filters", "messages"),
+    [
+        (("--pipeline", "nightly"), ["of a"]),
+        (("--pipeline", "nightly,weekly"), ["of a", "of b"]),
+        (("--pipeline", "nightly", "--run", "a"), ["of a"]),
+        (("--pipeline", "nightly", "--run", "b"), []),
+        (("--pipeline", "nightly", "--run", "uid-of-a,uid-of-b"), ["of a"]),
+        (("--pipeline", "unknown"), []),
+        (("--run", "unknown"), []),
+    ],
+)
+def test_events_are_chosen_by_the_pipeline_of_their_run(
+    run: Run, two: str, filters: tuple[str, ...], messages: list[str]
+) -> None:
+    done = run("events", "--journal", two, "-o", "json", *filters)
+
+    assert [each["message"] for each in lines(done.output)] == messages
+
+
+@pytest.mark.parametrize(
+    ("filters", "hint"),
+    [(("--pipeline", "unknown"), "No such run of this pipeline"), (("--run", "unknown"), "No events match.")],
+)
+def test_a_table_says_that_no_run_is_meant(run: Run, two: str, filters: tuple[str, ...], hint: str) -> None:
+    done = run("events", "--journal", two, *filters)
+
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert hint in done.stderr
+
+
+@pytest.mark.parametrize(("patience", "state"), [("2h", "Pending"), ("30m", "Stuck"), ("0", "Pending")])
+def test_how_long_a_run_may_wait_is_said_by_the_configuration(
+    run: Run, recorded: Recorded, tmp_path: Path, patience: str, state: str
+) -> None:
+    waiting = {"type": "Succeeded", "status": "Unknown", "reason": "PipelineRunPending"}
+    alive = SourceState(cluster=CLUSTER, resource="objects", state="watching", alive_at=NIGHT + 3_600_000_000)
+    recorded.record(objects(root("a", waiting)))
+    recorded.record(Batch(cluster=CLUSTER, resource="objects", state=alive, alive_at=alive.alive_at))
+    config = tmp_path / "config.yaml"
+    config.write_text(f'stuck_after: "{patience}"\n', encoding="utf-8")
+    done = run("runs", "--journal", recorded.path, "--config", str(config), "-o", "json")
+
+    assert [each["state"] for each in lines(done.output)] == [state]
+
+
+def test_pipelines_of_own_systems_are_those_of_the_configuration(run: Run, two: str, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        "resolvers: [{name: own, run: {label: tekton.dev/pipeline}, pipeline: {label: team}}]", encoding="utf-8"
+    )
+    done = run("runs", "--journal", two, "--config", str(config), "--pipeline", "ranking", "-o", "json")
+
+    assert [each["labels"]["team"] for each in lines(done.output)] == ["ranking"]

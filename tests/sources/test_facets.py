@@ -323,6 +323,21 @@ def test_states_of_jobs_and_custom_resources(document: dict[str, Any], expected:
     assert words(told(document)) == expected
 
 
+def test_a_step_whose_pod_is_refused_tells_why_and_what_a_pod_tells_itself_is_not_repeated() -> None:
+    refused = 'pods "x" is forbidden: exceeded quota: gpu, requested: cpu=1, used: cpu=2, limited: cpu=2'
+    nodes = {
+        "a": {"type": "Pod", "displayName": "train", "phase": "Pending", "message": refused},
+        "b": {"type": "Pod", "displayName": "eval", "phase": "Pending", "message": "Unschedulable: 0/4 nodes"},
+        "c": {"type": "Pod", "displayName": "done", "phase": "Succeeded", "message": "fine"},
+        "d": 7,
+    }
+    found = told(custom("argoproj.io/v1alpha1", "Workflow", nodes=nodes))
+
+    assert [(facet.reason, facet.field_path, facet.message) for facet in found] == [
+        ("WorkflowNodePending", "status.nodes{train}", refused)
+    ]
+
+
 def test_the_message_of_a_state_is_told() -> None:
     spark = custom("sparkoperator.k8s.io/v1beta2", "SparkApplication", applicationState={"state": "FAILED"})
     argo = custom("argoproj.io/v1alpha1", "Workflow", phase="Failed", message="child failed")

@@ -97,6 +97,15 @@ def test_each_event_is_found_by_its_id(sent: list[Event]) -> None:
             assert found.id == item.id
 
 
+def test_an_event_without_a_time_of_its_own_is_not_taken_for_one_of_that_time_and_number() -> None:
+    timeless, timed = facts.event(1, at=START, at_estimated=True), facts.event(1, at=START)
+    with facts.opened() as opened:
+        opened.store.append([facts.batch([], events=[timeless, timed])])
+        found = [opened.store.reader.event(item.id) for item in (timeless, timed)]
+
+        assert [item.id if item is not None else None for item in found] == [timeless.id, timed.id]
+
+
 def test_an_id_that_names_nothing_finds_nothing_and_nonsense_is_told() -> None:
     with facts.opened() as opened:
         opened.store.append([facts.batch([1])])

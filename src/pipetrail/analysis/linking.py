@@ -128,11 +128,17 @@ class Linker:
             for key, waiting in state.pending.awake():
                 event = waiting.event
                 sure = self._sure(event, state)
+                if sure is not None:
+                    state.pending.remove(key)
+                    links = raised(waiting.links, sure)
+                    if links != waiting.links:
+                        changed.append((key, links))
+                    continue
                 sight = Sight(state.cluster, state.titles)
-                links = raised(waiting.links, self._finder.links(event, state, sight) if sure is None else sure)
+                links = raised(waiting.links, self._finder.links(event, state, sight))
                 if links != waiting.links:
                     changed.append((key, links))
-                if sure is links or _settled(event, links, sight):
+                if _settled(event, links, sight):
                     state.pending.remove(key)
                     continue
                 keys = tuple(_open(links, sight))

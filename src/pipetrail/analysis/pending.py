@@ -125,12 +125,10 @@ class Pending:
             found = self._sleepers.get(key)
             if found is None:
                 continue
-            keys_of_events = found if isinstance(found, dict) else (found,)
-            if key[0] in _BY_TIME:
-                waiting = self._waiting
-                self._woken.update((name, None) for name in keys_of_events if waiting[name].at >= created)
-            else:
-                self._woken.update(dict.fromkeys(keys_of_events))
+            by_time = key[0] in _BY_TIME
+            for event in found if isinstance(found, dict) else (found,):
+                if not by_time or self._waiting[event].at >= created:
+                    self._woken[event] = None
 
     def awake(self) -> list[tuple[Hashable, Waiting]]:
         """The events that may find more now; each is told once for each waking."""

@@ -201,12 +201,16 @@ class Cluster:
         slot = slot_of(thing)
         thing.slot = self._pool.items(slot) if slot is not None else None
         new = self._lists(thing)
-        before, after = set(old), set(new)
-        for key in old:
-            if key not in after:
-                self._drop(key, thing)
-        for key in new:
-            if key not in before:
+        if old:
+            before, after = set(old), set(new)
+            for key in old:
+                if key not in after:
+                    self._drop(key, thing)
+            for key in new:
+                if key not in before:
+                    self._add(key, thing)
+        else:
+            for key in new:
                 self._add(key, thing)
         return True, new
 

@@ -3,13 +3,17 @@
 import asyncio
 import hashlib
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from pipetrail.app.linking import Linking
+from pipetrail.app.reading import Patience
 from pipetrail.app.restoring import object_reader, restore_counts, restore_objects
+from pipetrail.app.verdicts import Verdicts
+from pipetrail.catalogue import Catalogue
 from pipetrail.kube import discovery, errors, wire
 from pipetrail.kube.http import Api
 from pipetrail.kube.kinds import CORE, EVENTS, Resource
@@ -27,6 +31,7 @@ _log = logging.getLogger(__name__)
 
 DISCOVERY_SECONDS = 60.0
 _DISCOVERY_RETRY_SECONDS = 10.0
+_JUDGE_SECONDS = 0.25
 _NAMESPACES = next(resource for resource in CORE if resource.plural == "namespaces")
 
 
@@ -37,6 +42,9 @@ class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     namespaces: tuple[str, ...] = ()
     event_ttl: Micros = 3_600_000_000
     resolvers: tuple[dict[str, Any], ...] = ()
+    catalogue: Catalogue | None = None
+    """What verdicts on runs are made with; without it none are made."""
+    patience: Patience = Patience()
     discovery_seconds: float = DISCOVERY_SECONDS
     timing: Timing = DEFAULT_TIMING
 
@@ -81,6 +89,7 @@ class ClusterRecorder:
         self._known: dict[tuple[str, str], list[Stored]] = {}
         self._stored: dict[str, SourceState] = {}
         self._linking = Linking(options.resolvers, options.event_ttl)
+        self._verdicts: Verdicts | None = None
         self._counts: Counts | None = None
         self._events: EventReader | None = None
 
@@ -93,6 +102,8 @@ class ClusterRecorder:
         async with Api(self._login) as api, asyncio.TaskGroup() as tasks:
             await self._identify(api)
             await asyncio.to_thread(self._restore)
+            if self._verdicts is not None:
+                tasks.create_task(self._judge(self._verdicts), name=f"verdicts of {self.label}")
             while True:
                 found_all = await self._discover(api, tasks)
                 longest = self._options.discovery_seconds
@@ -131,6 +142,22 @@ class ClusterRecorder:
             self._known = restore_objects(reader, self.id, self._now() - 2 * self._options.event_ttl)
             self._stored = {state.resource: state for state in reader.sources() if state.cluster == self.id}
             self._linking.restore(reader, self.id, self._now())
+            options = self._options
+            if options.catalogue is not None:
+                found = Verdicts(self.id, options.catalogue, options.resolvers, options.patience, clock=time.monotonic)
+                found.restore(reader, self._now())
+                self._verdicts = found
+
+    async def _judge(self, verdicts: Verdicts) -> None:
+        """Look again and again at the runs that changed."""
+        with JournalReader(self._journal) as reader:
+            while True:
+                await asyncio.sleep(_JUDGE_SECONDS)
+                now = self._now()
+                if due := verdicts.due(now):
+                    judged = await asyncio.to_thread(verdicts.judge, reader, due, now)
+                    for batch in verdicts.settle(judged):
+                        await self._writer.put(batch)
 
     async def _discover(self, api: Api, tasks: asyncio.TaskGroup) -> bool:
         """Follow what is served now and not followed yet. False where not all of it could be found out."""
@@ -194,7 +221,10 @@ class ClusterRecorder:
                 async for batch in known.source.batches(position, alive_at):
                     if batch.state is not None:
                         self._turn(known, batch.state)
-                    await self._writer.put(*self._linking.link(batch))
+                    linked = self._linking.link(batch)
+                    await self._writer.put(*linked)
+                    if self._verdicts is not None:
+                        self._verdicts.note(linked, self._now())
                     position = batch.position or position
                     alive_at = batch.alive_at or alive_at
                 # The place in a life that is over: when the resource comes back, its list begins a new one.

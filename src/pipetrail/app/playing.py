@@ -10,7 +10,10 @@ from typing import Any
 import msgspec
 
 from pipetrail.app.linking import Linking
+from pipetrail.app.reading import Patience
 from pipetrail.app.restoring import restore_counts, restore_objects
+from pipetrail.app.verdicts import SETTLED, Verdicts
+from pipetrail.catalogue import Catalogue
 from pipetrail.kube.keep import redact
 from pipetrail.model import Batch, Micros, SourceState
 from pipetrail.sources.objects import ObjectReader
@@ -39,6 +42,9 @@ class PlayOptions(msgspec.Struct, frozen=True, kw_only=True):
     event_ttl: Micros = DEFAULT_TTL
     retention: Retention = Retention()
     resolvers: tuple[dict[str, Any], ...] = ()
+    catalogue: Catalogue | None = None
+    """What verdicts on runs are made with; without it none are made."""
+    patience: Patience = Patience()
 
 
 async def play(
@@ -83,6 +89,7 @@ async def _play_one(
         stored = {state.resource: state for state in reader.sources() if state.cluster == name}
         linking = Linking(options.resolvers, options.event_ttl)
         linking.restore(reader, name, 0)
+    judging = await asyncio.to_thread(_judging, name, writer, options)
     readers: dict[str, ObjectReader] = {}
     for versions in known.values():
         ref = versions[0][0].ref
@@ -102,7 +109,10 @@ async def _play_one(
             Batch(cluster=name, resource=key, state=SourceState(cluster=name, resource=key, state="played"))
             for key in fresh
         ]
-        await writer.put(*states, *linking.link(*step.batches))
+        linked = linking.link(*step.batches)
+        await writer.put(*states, *linked)
+        if judging is not None:
+            await judging.after(linked, step.at)
         played.new_frames += step.frames - played.frames if played.frames else step.frames - _skipped(position)
         played.frames, played.until = step.frames, step.at
         if progress is not None:
@@ -110,7 +120,53 @@ async def _play_one(
         # Playing at full speed would otherwise hold the loop, and the writer with it, until the end.
         await asyncio.sleep(0)
     await writer.flush()
+    if judging is not None and played.until:
+        await judging.finish(played.until)
     return played
+
+
+class _Judging:
+    """Makes verdicts by the clock of a recording: whenever something went wrong, and at its end."""
+
+    def __init__(self, verdicts: Verdicts, reader: JournalReader, writer: Writer) -> None:
+        self._verdicts = verdicts
+        self._reader = reader
+        self._writer = writer
+        self._due_at: Micros | None = None
+
+    async def after(self, batches: Sequence[Batch], at: Micros) -> None:
+        """Take notice of what was put; what went wrong half a second ago is judged."""
+        if self._due_at is not None and at >= self._due_at:
+            await self._judge(self._due_at)
+        self._verdicts.note(batches, at)
+        if self._due_at is None and any(_wrong(batch) for batch in batches):
+            self._due_at = at + SETTLED
+
+    async def finish(self, at: Micros) -> None:
+        """Judge what is left at the end of the recording."""
+        await self._judge(at + SETTLED)
+        self._reader.close()
+
+    async def _judge(self, at: Micros) -> None:
+        self._due_at = None
+        await self._writer.flush()
+        while due := self._verdicts.due(at):
+            for batch in self._verdicts.settle(self._verdicts.judge(self._reader, due, at)):
+                await self._writer.put(batch)
+        await self._writer.flush()
+
+
+def _wrong(batch: Batch) -> bool:
+    return bool(batch.objects) and any(event.severity != "info" for event in batch.events)
+
+
+def _judging(name: str, writer: Writer, options: PlayOptions) -> _Judging | None:
+    if options.catalogue is None:
+        return None
+    reader = JournalReader(options.journal)
+    verdicts = Verdicts(name, options.catalogue, options.resolvers, options.patience, clock=time.monotonic)
+    verdicts.restore(reader, 0)
+    return _Judging(verdicts, reader, writer)
 
 
 def _skipped(position: str | None) -> int:

@@ -20,5 +20,5 @@ def check(file: str | None, config_file: str | None) -> None:
     path = config_file or file
     if not path:
         raise Failure("name the file: pipetrail config check FILE, or set PIPETRAIL_CONFIG", USAGE)
-    load(path)
+    load(path, thorough=True)
     click.echo(f"{path}: no mistakes")

@@ -23,6 +23,7 @@ from pipetrail.cli.screen import Screen
 from pipetrail.model import Event, ObjectQuery, Query
 
 if TYPE_CHECKING:
+    from pipetrail.app.runs import LiveRuns
     from pipetrail.stores.sqlite import JournalReader
 
 _NEWEST = 500  # on a terminal
@@ -32,6 +33,7 @@ _POLL_SECONDS = 0.25
 
 @click.command()
 @options.event_filters
+@options.several("--pipeline", metavar="NAME", help="Only events of runs of these pipelines; see `pipetrail runs`.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with new events as they are stored, until Ctrl-C.")
 @click.option(
     "--newest",
@@ -41,8 +43,17 @@ _POLL_SECONDS = 0.25
     help=f"Only the last N; 0: all. Default: all; for a table on a terminal {_NEWEST}, with --follow {_FOLLOW_NEWEST}.",
 )
 @options.output("table", "wide", "json", "yaml", "name", "csv")
-@options.journal_options
-def events(journal: str, query: Query, asked: str, follow: bool, newest: int | None, output: str) -> None:
+@options.configured_journal
+def events(
+    journal: str,
+    resolvers: tuple[dict[str, object], ...],
+    query: Query,
+    asked: str,
+    pipeline: tuple[str, ...],
+    follow: bool,
+    newest: int | None,
+    output: str,
+) -> None:
     """Show what happened, by time.
 
     OBJECT is kind/name or namespace/kind/name, with kubectl's short names for kinds: po/train-0, ml/job/train.
@@ -62,12 +73,47 @@ def events(journal: str, query: Query, asked: str, follow: bool, newest: int | N
     with JournalReader(journal) as reader:
         query, names = with_clusters(reader, query)
         printer = _printer(output, screen, query, names)
+        table = screen if output in ("table", "wide") else None
+        runs = None
+        if pipeline:
+            from pipetrail.app.runs import LiveRuns
+
+            runs = PipelineRuns(LiveRuns(reader, resolvers, query.clusters), screen, pipeline, query.runs)
+            query = msgspec.structs.replace(query, runs=runs.ids())
+            if not query.runs and table is not None:
+                click.echo("No such run of this pipeline was recorded; see `pipetrail runs`.", err=True)
         if follow:
-            _follow(reader, query, newest, printer)
+            _follow(reader, query, newest, printer, runs)
             return
-        shown = _list(reader, query, newest, printer, screen if output in ("table", "wide") else None)
+        if runs is not None and not query.runs:
+            stdout().write(printer.start())
+            return
+        shown = _list(reader, query, newest, printer, table)
         if not shown and asked and not _is_known(reader, query):
             raise Failure(f"{asked}: {journal} holds neither this object nor an event about it", FAILED)
+
+
+class PipelineRuns:
+    """The runs of some pipelines, which the events of a journal know by their ids only.
+
+    :param named: ids and names of runs; where some are given, only these runs.
+    """
+
+    def __init__(self, live: "LiveRuns", screen: Screen, pipelines: tuple[str, ...], named: tuple[str, ...]) -> None:
+        self._live = live
+        self._screen = screen
+        self._pipelines = pipelines
+        self._named = named
+
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the runs that there are now."""
+        found = (run for run in self._live.runs(self._screen.now()) if run.pipeline in self._pipelines)
+        named = self._named
+        return tuple(dict.fromkeys(run.id for run in found if not named or run.id in named or run.name in named))
+
+    def fresh(self, known: tuple[str, ...]) -> tuple[str, ...]:
+        """Those that are not known yet, as far as it is time to look."""
+        return tuple(set(self.ids()).difference(known)) if self._live.changed() else ()
 
 
 def with_clusters(reader: "JournalReader", query: Query) -> tuple[Query, dict[str, str] | None]:
@@ -130,8 +176,13 @@ def _is_known(reader: "JournalReader", query: Query) -> bool:
     return next(iter(reader.objects(wanted)), None) is not None
 
 
-def _follow(reader: "JournalReader", query: Query, newest: int | None, printer: Printer) -> None:
-    """Print what is there, then what comes, by ``seq``: so nothing is left out that is stored late. Ends on Ctrl-C."""
+def _follow(
+    reader: "JournalReader", query: Query, newest: int | None, printer: Printer, runs: PipelineRuns | None
+) -> None:
+    """Print what is there, then what comes, by ``seq``: so nothing is left out that is stored late. Ends on Ctrl-C.
+
+    :param runs: where only the runs of pipelines are asked for: the query has the ids of those that there are.
+    """
     out = stdout()
     seen = 0
 
@@ -141,19 +192,44 @@ def _follow(reader: "JournalReader", query: Query, newest: int | None, printer: 
         return printer.block(events)
 
     try:
-        seen = reader.last_seq()
+        begun = seen = reader.last_seq()
         if newest is None and query.since is None:
             newest = _FOLLOW_NEWEST
         before = reader.events(msgspec.structs.replace(query, newest=newest or 0))
         out.write(printer.start())
-        stored = seen
-        print_blocks((event for event in before if event.seq <= stored), printer.block)
+        if query.runs or runs is None:
+            print_blocks((event for event in before if event.seq <= begun), printer.block)
         out.flush()
         while True:
             last = reader.last_seq()
+            fresh = runs.fresh(query.runs) if runs is not None else ()
+            if fresh or (query.runs and last > seen):
+                print_blocks(_late(reader, query, fresh, begun, seen), printer.block)
+                query = msgspec.structs.replace(query, runs=(*query.runs, *fresh))
             if last > seen:
-                print_blocks(reader.events(msgspec.structs.replace(query, after_seq=seen, order="seq")), show)
+                if query.runs or runs is None:
+                    print_blocks(reader.events(msgspec.structs.replace(query, after_seq=seen, order="seq")), show)
                 seen = max(seen, last)
             time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
         return
+
+
+def _late(reader: "JournalReader", query: Query, fresh: tuple[str, ...], begun: int, seen: int) -> list[Event]:
+    """Events that were passed over, and turn out to be of a run that is asked for.
+
+    Their links may come after them, and so may the objects that tell the pipeline of a run.
+
+    :param fresh: the runs that are new in the answer.
+    :param begun: where the following began; what a new run left before that is not shown, as of the other runs.
+    """
+    found: dict[int, Event] = {}
+    known = query.runs
+    if known and seen:
+        for event in reader.events(msgspec.structs.replace(query, raised_after=seen, order="seq")):
+            found[event.seq] = event
+    if fresh:
+        for event in reader.events(msgspec.structs.replace(query, runs=fresh, after_seq=begun, order="seq")):
+            if not any(link.run in known for link in event.links):
+                found[event.seq] = event
+    return [found[seq] for seq in sorted(found) if seq <= seen]

@@ -17,6 +17,7 @@ _CODES = {
     ("pipetrail.stores.sqlite.errors", "JournalError"): UNREACHABLE,
     ("pipetrail.kube.errors", "ApiError"): UNREACHABLE,
     ("pipetrail.config", "ConfigError"): USAGE,
+    ("pipetrail.catalogue.reading", "CatalogueError"): USAGE,
     ("pipetrail.sources.playback", "NoRecording"): FAILED,
 }
 

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
 import click
 
@@ -141,20 +142,68 @@ def journal_options(command: F) -> F:
     return _with(found, _JOURNAL_OPTIONS)  # type: ignore[return-value]
 
 
+class Patience(TypedDict, total=False):
+    """How :mod:`pipetrail.app.runs` judges runs, where the configuration says it; None: for ever."""
+
+    stuck_after: Micros | None
+    zombie_after: Micros | None
+
+
 def configured_journal(command: F) -> F:
     """``--journal`` and ``--config``; the command gets ``journal``, and ``resolvers``, what is said of own systems."""
+
+    @judged_journal
+    @wraps(command)
+    def found(*args: Any, patience: Patience, **rest: Any) -> Any:
+        return command(*args, **rest)
+
+    return found  # type: ignore[return-value]
+
+
+def judged_journal(command: F) -> F:
+    """The same, and ``patience``: how long a run may wait, and run without a pod."""
 
     @wraps(command)
     def found(*args: Any, journal: str | None, config_file: str | None, **rest: Any) -> Any:
         resolvers: tuple[dict[str, Any], ...] = ()
+        patience: Patience = {}
         if config_file is not None:
-            from pipetrail.config import load
+            from pipetrail.config import load, parse_retention_age
 
             settings = load(config_file)
             journal, resolvers = journal or settings.journal, tuple(settings.resolvers)
-        return command(*args, journal=journal_of(journal, None), resolvers=resolvers, **rest)
+            patience["stuck_after"] = parse_retention_age(settings.stuck_after)
+            patience["zombie_after"] = parse_retention_age(settings.zombie_after)
+        return command(*args, journal=journal_of(journal, None), resolvers=resolvers, patience=patience, **rest)
 
     return _with(found, _JOURNAL_OPTIONS)  # type: ignore[return-value]
+
+
+def diagnosing_journal(command: F) -> F:
+    """The same, with ``--catalogue``; the command gets ``catalogue`` too, the folder of own files or None."""
+    judged = judged_journal(command)
+
+    @wraps(judged)
+    def found(*args: Any, config_file: str | None, folder: Path | None, **rest: Any) -> Any:
+        if folder is None and config_file is not None:
+            from pipetrail.config import load
+
+            named = load(config_file).catalogue
+            folder = Path(named) if named is not None else None
+        return judged(*args, config_file=config_file, catalogue=folder, **rest)
+
+    return catalogue_option(found)  # type: ignore[return-value]
+
+
+catalogue_option = click.option(
+    "--catalogue",
+    "folder",
+    envvar="PIPETRAIL_CATALOGUE",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A folder of own catalogue files, read over the ones of pipetrail. [env: PIPETRAIL_CATALOGUE]",
+)
+"""``--catalogue``; the command gets ``folder``."""
 
 
 def journal_of(journal: str | None, config_file: str | None) -> str:

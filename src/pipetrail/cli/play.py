@@ -33,7 +33,10 @@ def play(
     """
     from pipetrail.app.playing import PlayOptions
     from pipetrail.app.playing import play as run
-    from pipetrail.config import ConfigError, default_journal, load
+    from pipetrail.app.reading import Patience
+    from pipetrail.catalogue import CatalogueError
+    from pipetrail.catalogue import load as load_catalogue
+    from pipetrail.config import ConfigError, default_journal, load, parse_retention_age
     from pipetrail.model.times import parse_age
     from pipetrail.sources.playback import NoRecording, recordings
     from pipetrail.stores.sqlite import JournalError
@@ -49,10 +52,15 @@ def play(
             full_text=settings.full_text,
             event_ttl=parse_age(settings.event_ttl) or 0,
             resolvers=tuple(settings.resolvers),
+            catalogue=load_catalogue(Path(settings.catalogue) if settings.catalogue is not None else None),
+            patience=Patience(
+                stuck_after=parse_retention_age(settings.stuck_after),
+                zombie_after=parse_retention_age(settings.zombie_after),
+            ),
         )
         width = max(len(folder.name) for folder in found)
         done = asyncio.run(run(found, options, cluster=cluster, progress=None if quiet else _Progress(width)))
-    except ConfigError as error:
+    except (ConfigError, CatalogueError) as error:
         raise SystemExit(_fail(2, str(error))) from error
     except NoRecording as error:
         raise SystemExit(_fail(1, str(error))) from error

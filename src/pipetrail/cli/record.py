@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from pathlib import Path
 
 import click
 
@@ -47,7 +48,10 @@ def record(
     """
     from pipetrail.app.cluster import ClusterOptions
     from pipetrail.app.health import default_listen
+    from pipetrail.app.reading import Patience
     from pipetrail.app.recorder import RecorderOptions
+    from pipetrail.catalogue import CatalogueError
+    from pipetrail.catalogue import load as load_catalogue
     from pipetrail.kube.login import Login, login_for
     from pipetrail.stores.sqlite import Retention
     from pipetrail.telemetry import start_logging
@@ -66,12 +70,26 @@ def record(
     if cluster and len(contexts) > 1:
         raise SystemExit(_usage("--cluster names one cluster; with several contexts name them in a configuration file"))
 
+    try:
+        causes = load_catalogue(Path(settings.catalogue) if settings.catalogue is not None else None)
+    except CatalogueError as error:
+        raise SystemExit(_usage(str(error))) from error
+    patience = Patience(
+        stuck_after=parse_retention_age(settings.stuck_after), zombie_after=parse_retention_age(settings.zombie_after)
+    )
     clusters: list[tuple[Login, ClusterOptions]] = []
     for context, file, name, within in _wanted(settings, contexts, kubeconfig, namespaces, cluster):
         clusters.append(
             (
                 login_for(file, context),
-                ClusterOptions(name=name, namespaces=within, event_ttl=ttl, resolvers=tuple(settings.resolvers)),
+                ClusterOptions(
+                    name=name,
+                    namespaces=within,
+                    event_ttl=ttl,
+                    resolvers=tuple(settings.resolvers),
+                    catalogue=causes,
+                    patience=patience,
+                ),
             )
         )
 

@@ -12,9 +12,13 @@ import msgspec
 
 from pipetrail.cli.words import FullTimes
 from pipetrail.model import Event, Link, Micros, ObjectRef, ObjectVersion, Reject, SourceObject
+from pipetrail.model.times import SECOND
 
 if TYPE_CHECKING:
+    from pipetrail.analysis.phases import Phase
     from pipetrail.analysis.runs import Run
+    from pipetrail.analysis.tree import Branch, Leaf, Try
+    from pipetrail.app.run import Told
 
 
 class RefShape(msgspec.Struct, gc=False, rename="camel"):
@@ -124,6 +128,68 @@ class RunShape(msgspec.Struct, gc=False):
     attempts: int
     restarts: int
     steps: list[StepShape]
+    nodes: tuple[str, ...]
+    labels: dict[str, str]
+
+
+class PhaseShape(msgspec.Struct, gc=False):
+    """One timed phase. The phases of a run, and those of a pod, are in order and do not overlap."""
+
+    name: str
+    since: str
+    until: str | None
+    seconds: float | None
+    why: str
+
+
+class PodShape(msgspec.Struct, gc=False):
+    """One member of a step in one try: a pod."""
+
+    replica: str
+    pod: str
+    uid: str
+    node: str
+    state: str
+    why: str
+    restarts: int
+    created_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    phases: list[PhaseShape]
+
+
+class TryShape(msgspec.Struct, gc=False):
+    """One try of a step."""
+
+    number: int
+    state: str
+    restarts: int
+    created_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    pods: list[PodShape]
+
+
+class BranchShape(msgspec.Struct, gc=False):
+    """A step of a run with its tries, or a member where its system has no steps."""
+
+    name: str
+    state: str
+    attempts: int
+    replicas: int
+    restarts: int
+    created_at: str | None
+    started_at: str | None
+    finished_at: str | None
+    tries: list[TryShape]
+
+
+class WholeRunShape(RunShape, gc=False):
+    """The line of ``run``: all that ``runs`` has, and how it went."""
+
+    phases: list[PhaseShape]
+    tree: list[BranchShape]
+    events: list[EventShape] | None
 
 
 class RejectShape(msgspec.Struct, gc=False):
@@ -162,17 +228,24 @@ def event_shape(event: Event) -> EventShape:
         RefShape(about.api_version, about.kind, about.namespace, about.name, about.uid, about.field_path),
         event.reporter,
         event.node,
-        None if related is None else _ref_shape(related),
+        None if related is None else ref_shape(related),
         event.source,
         event.links,
-        event.verdict,
+        None if event.verdict is None else _verdict(event.verdict),
         event.supersedes,
         event.at_estimated,
         event.marks,
     )
 
 
-def _ref_shape(ref: ObjectRef) -> RefShape:
+def _verdict(body: dict[str, Any]) -> dict[str, Any]:
+    from pipetrail.cli.why_shapes import stored_shape  # seldom needed, and it brings the diagnosis with it
+
+    return stored_shape(body)
+
+
+def ref_shape(ref: ObjectRef) -> RefShape:
+    """The name of an object."""
     return RefShape(ref.api_version, ref.kind, ref.namespace, ref.name, ref.uid, ref.field_path)
 
 
@@ -212,6 +285,68 @@ def run_shape(run: "Run") -> RunShape:
         run.attempts,
         run.restarts,
         [StepShape(step.name, step.state, step.attempts, step.replicas) for step in run.steps],
+        run.nodes,
+        run.labels,
+    )
+
+
+def whole_run_shape(told: "Told", events: bool) -> WholeRunShape:
+    """A run with its phases and its tree, and with its events where they were asked for."""
+    return WholeRunShape(
+        **msgspec.structs.asdict(run_shape(told.run)),
+        phases=[_phase_shape(phase) for phase in told.phases],
+        tree=[_branch_shape(branch) for branch in told.branches],
+        events=[event_shape(event) for event in told.events] if events else None,
+    )
+
+
+def _phase_shape(phase: "Phase") -> PhaseShape:
+    seconds = None if phase.until is None else (phase.until - phase.since) / SECOND
+    return PhaseShape(phase.name, _times(phase.since), _time(phase.until), seconds, phase.why)
+
+
+def _branch_shape(branch: "Branch") -> BranchShape:
+    step, times = branch.step, branch.times
+    return BranchShape(
+        step.name,
+        step.state,
+        step.attempts,
+        step.replicas,
+        step.restarts,
+        _time(times.created),
+        _time(times.started),
+        _time(times.finished),
+        [_try_shape(found) for found in branch.tries],
+    )
+
+
+def _try_shape(found: "Try") -> TryShape:
+    times = found.times
+    return TryShape(
+        found.number,
+        found.state,
+        found.restarts,
+        _time(times.created),
+        _time(times.started),
+        _time(times.finished),
+        [_pod_shape(leaf) for leaf in found.leaves],
+    )
+
+
+def _pod_shape(leaf: "Leaf") -> PodShape:
+    times = leaf.times
+    return PodShape(
+        leaf.replica,
+        leaf.pod,
+        leaf.uid,
+        leaf.node,
+        leaf.state,
+        leaf.why,
+        leaf.restarts,
+        _time(times.created),
+        _time(times.started),
+        _time(times.finished),
+        [_phase_shape(phase) for phase in leaf.phases],
     )
 
 

@@ -18,6 +18,7 @@ from pipetrail.model.types import (
     Severity,
     SourceObject,
     SourceState,
+    Standing,
 )
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "Source",
     "SourceObject",
     "SourceState",
+    "Standing",
     "Store",
     "Temporary",
     "event_id",

@@ -155,10 +155,21 @@ class Raise(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[Link, ...]
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How a run stands, and since when."""
+
+    cluster: str
+    system: str
+    run: str
+    name: str
+    state: str
+    at: Micros
+
+
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
     """What one source saw, and where it goes on after it: stored in one transaction, both or neither.
 
-    ``position`` None leaves the stored position as it is.
+    ``position`` None leaves the stored position as it is. ``resource`` is empty for verdicts: they come from no source.
     """
 
     cluster: str
@@ -168,6 +179,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     gaps: list[Gap] = []
     rejects: list[Reject] = []
     raises: list[Raise] = []
+    standings: list[Standing] = []
     position: str | None = None
     alive_at: Micros | None = None
     state: SourceState | None = None
@@ -177,7 +189,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Which events: empty fields mean all. Several words in one field mean any of them.
 
     ``since`` is included, ``until`` is not; both filter ``at``. ``after_seq`` and ``order="seq"`` follow the journal.
-    ``newest`` keeps only the last N of the answer.
+    ``raised_after`` asks for those that were given better links behind a ``seq``. ``newest`` keeps only the last N of
+    the answer.
     """
 
     clusters: tuple[str, ...] = ()
@@ -193,12 +206,13 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     since: Micros | None = None
     until: Micros | None = None
     after_seq: int = 0
+    raised_after: int = 0
     order: Literal["at", "seq"] = "at"
     newest: int = 0
 
 
 class ObjectQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which objects: empty fields mean all."""
+    """Which objects: empty fields mean all. ``after_seq`` asks for those, or the versions, that came behind it."""
 
     clusters: tuple[str, ...] = ()
     namespaces: tuple[str, ...] = ()
@@ -207,3 +221,4 @@ class ObjectQuery(msgspec.Struct, frozen=True, kw_only=True):
     uids: tuple[str, ...] = ()
     deleted: bool | None = None
     versions: bool = False
+    after_seq: int = 0

@@ -191,6 +191,90 @@ class StoreContract:
             others = [event for event in sent if event.number != chosen.number]
             assert [bare(kept[event.number]) for event in others] == others
 
+    @given(
+        sent=st.lists(strategies.events(), min_size=1, max_size=5, unique_by=lambda event: event.number),
+        better=st.lists(strategies.links(), min_size=1, max_size=3),
+        data=st.data(),
+    )
+    def test_the_events_that_were_given_better_links_since_are_found(
+        self, sent: list[Event], better: list[Link], data: st.DataObject
+    ) -> None:
+        chosen = data.draw(st.sampled_from(sent))
+        with self.opened() as opened:
+            store = opened.store
+            last = store.append([Batch(cluster=chosen.cluster, resource="events", events=sent)])
+            raised = Raise(cluster=chosen.cluster, at=chosen.at, number=chosen.number, links=tuple(better))
+            after = store.append([Batch(cluster=chosen.cluster, resource="events", raises=[raised])])
+            found = [[event.number for event in store.events(Query(raised_after=seq))] for seq in (last, after)]
+
+            assert found == [[chosen.number], []]
+
+    @given(first=st.lists(strategies.versions(), max_size=5), second=st.lists(strategies.versions(), max_size=5))
+    def test_the_objects_that_came_or_changed_behind_a_seq_are_found(
+        self, first: list[ObjectVersion], second: list[ObjectVersion]
+    ) -> None:
+        with self.opened() as opened:
+            store = opened.store
+            last = store.append([Batch(cluster="prod", resource="pods", objects=first)])
+            store.append([Batch(cluster="prod", resource="pods", objects=second)])
+            changed = {(version.cluster, version.ref.uid) for version in second}
+            expected = [item for item in store.objects(ObjectQuery()) if (item.cluster, item.ref.uid) in changed]
+
+            assert list(store.objects(ObjectQuery(after_seq=last))) == expected
+
+    @given(first=st.lists(strategies.versions(), max_size=5), second=st.lists(strategies.versions(), max_size=5))
+    def test_the_versions_behind_a_seq_are_found(self, first: list[ObjectVersion], second: list[ObjectVersion]) -> None:
+        with self.opened() as opened:
+            store = opened.store
+            last = store.append([Batch(cluster="prod", resource="pods", objects=first)])
+            store.append([Batch(cluster="prod", resource="pods", objects=second)])
+            expected = [item for item in store.objects(ObjectQuery(versions=True)) if item.seq > last]
+
+            assert list(store.objects(ObjectQuery(versions=True, after_seq=last))) == expected
+
+    @given(sent=st.lists(strategies.versions(), max_size=8), uids=st.lists(strategies.refs(), max_size=3))
+    def test_objects_are_found_by_their_uids(self, sent: list[ObjectVersion], uids: list[ObjectRef]) -> None:
+        wanted = tuple(ref.uid for ref in uids)
+        with self.opened() as opened:
+            opened.store.append([Batch(cluster="prod", resource="pods", objects=sent)])
+            expected = [item for item in opened.store.objects(ObjectQuery()) if not wanted or item.ref.uid in wanted]
+
+            assert list(opened.store.objects(ObjectQuery(uids=wanted))) == expected
+
+    def test_a_verdict_comes_back_with_its_body_and_what_it_supersedes(self) -> None:
+        link = Link(rel="subject", system="argo", run="r1")
+        first = event(origin="verdict", verdict={"cause": "oom_killed", "chain": [{"at": START}]}, links=(link,))
+        better = event(number=2, origin="verdict", verdict={"cause": "node_lost"}, links=(link,), supersedes=first.id)
+        with self.opened() as opened:
+            opened.store.append([Batch(cluster="prod", resource="", events=[event(number=3), first, better])])
+            found = [bare(item) for item in opened.reopen().events(Query(origins=("verdict",)))]
+
+            assert found == [first, better]
+
+    def test_the_same_verdict_is_kept_once(self) -> None:
+        verdict = event(origin="verdict", verdict={"cause": "oom_killed"})
+        batch = Batch(cluster="prod", resource="", events=[verdict, verdict, event(number=2)])
+        with self.opened() as opened:
+            opened.store.append([batch])
+            opened.reopen().append([Batch(cluster="prod", resource="", events=[verdict])])
+
+            assert [item.number for item in opened.store.events(Query(order="seq"))] == [1, 2]
+
+    def test_what_comes_from_no_source_makes_none(self) -> None:
+        with self.opened() as opened:
+            opened.store.append([Batch(cluster="prod", resource="", events=[event()])])
+
+            assert opened.store.sources() == []
+
+    def test_a_question_may_name_all_runs_of_years(self) -> None:
+        link = Link(rel="subject", system="argo", run="r1")
+        many = tuple(f"run-{number}" for number in range(40_000))
+        with self.opened() as opened:
+            opened.store.append([Batch(cluster="prod", resource="events", events=[event(links=(link,))])])
+            found = [len(list(opened.store.events(Query(runs=runs)))) for runs in (many, (*many, "r1"))]
+
+            assert found == [0, 1]
+
     def test_nothing_is_answered_before_anything_was_sent(self) -> None:
         with self.opened() as opened:
             assert everything(opened.store) == ([], [], [], [])

@@ -47,6 +47,8 @@ def event_filter(db: apsw.Connection, segment: int, query: Query) -> Filter:
         where.add("e.at < ?", query.until)
     if query.after_seq:
         where.add("e.seq > ?", query.after_seq)
+    if query.raised_after:
+        where.add(f"e.seq IN (SELECT event FROM raised WHERE seq > ? AND segment = {segment})", query.raised_after)
     if query.clusters:
         where.any_of("e.cluster", _strings(db, query.clusters))
     if query.reasons:
@@ -55,13 +57,18 @@ def event_filter(db: apsw.Connection, segment: int, query: Query) -> Filter:
         where.any_of("e.severity", (rows.SEVERITY_NUMBER[word] for word in query.severities))
     if query.origins:
         where.any_of("e.origin", (rows.ORIGIN_NUMBER[word] for word in query.origins))
+        if query.origins == ("verdict",):
+            # They are few, and have no index of their own among the events.
+            where.add("e.seq IN (SELECT seq FROM verdicts WHERE segment = ?)", segment)
     if query.runs:
-        slots = ",".join("?" * len(query.runs))
+        # As one value: a pipeline may have had more runs than a statement may have values.
+        runs = msgspec.json.encode(query.runs).decode()
+        given = "SELECT value FROM json_each(?)"
         where.add(
             f"e.run IN (SELECT id FROM links_{segment} WHERE run IN"
-            f" (SELECT id FROM runs WHERE run IN ({slots}) OR name IN ({slots})))",
-            *query.runs,
-            *query.runs,
+            f" (SELECT id FROM runs WHERE run IN ({given}) OR name IN ({given})))",
+            runs,
+            runs,
         )
     about = Filter()
     if query.namespaces:
@@ -123,7 +130,9 @@ def object_filter(db: apsw.Connection, query: ObjectQuery) -> Filter:
     """The conditions of a query on the objects (``o``)."""
     where = Filter()
     if query.clusters:
-        where.any_of("o.cluster", _strings(db, query.clusters))
+        # A name is rarer than a cluster: a + leaves the index to it.
+        column = "+o.cluster" if query.names and not query.uids else "o.cluster"
+        where.any_of(column, _strings(db, query.clusters))
     if query.namespaces:
         where.any_of("o.namespace", _strings(db, query.namespaces))
     if query.kinds:
@@ -133,4 +142,6 @@ def object_filter(db: apsw.Connection, query: ObjectQuery) -> Filter:
     _names(where, query.names)
     if query.deleted is not None:
         where.add(f"o.deleted_at IS {'NOT ' if query.deleted else ''}NULL")
+    if query.after_seq:
+        where.add("o.id IN (SELECT object FROM versions WHERE seq > ?)", query.after_seq)
     return where

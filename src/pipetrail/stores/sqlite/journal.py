@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from pipetrail.marks import EVENT_ID
-from pipetrail.model import Batch, Event, Gap, Micros, ObjectRef, ObjectVersion, Raise, Reject, SourceState
+from pipetrail.model import Batch, Event, Gap, Micros, ObjectRef, ObjectVersion, Raise, Reject
 from pipetrail.stores.sqlite import rows, schema
 from pipetrail.stores.sqlite.bodies import Bodies
 from pipetrail.stores.sqlite.declared import folded
@@ -20,9 +20,10 @@ from pipetrail.stores.sqlite.errors import explained
 from pipetrail.stores.sqlite.interning import Interned
 from pipetrail.stores.sqlite.links import Links, Runs, raise_links
 from pipetrail.stores.sqlite.opening import open_for_writing, reserve
+from pipetrail.stores.sqlite.verdicts import keep_standings, keep_verdict
 
 SEGMENT_EVENTS = 250_000  # closing one takes half a second, which no event should wait longer
-_REFS, _MESSAGES = 40_000, 20_000  # in memory, in each of two generations
+_REFS, _MESSAGES = 40_000, 10_000  # in memory, in each of two generations
 _REJECTS = 1_000  # kept for inspection
 _EVENT_SLOTS = rows.EVENT_COLUMNS.count(",") + 1
 _MICROS_MAX = rows.INT64
@@ -164,7 +165,9 @@ class Journal:
             if batch.rejects:
                 self._keep_rejects(batch.rejects)
             raises += batch.raises
-            sources.setdefault((batch.cluster, batch.resource), []).append(batch)
+            keep_standings(self.db, self._runs, self._strings, batch.standings)
+            if batch.resource:
+                sources.setdefault((batch.cluster, batch.resource), []).append(batch)
         if event_rows:
             self._keep_events(event_rows)
         for item in raises:
@@ -186,6 +189,8 @@ class Journal:
                     continue
                 event = added
             cluster = text[event.cluster]
+            if event.origin == "verdict" and not keep_verdict(self.db, self._runs, self.segment, seq, cluster, event):
+                continue
             refs = self._refs.get(cluster) or self._refs_of(cluster)
             source = event.source
             about = event.about
@@ -376,13 +381,10 @@ class Journal:
             (*key, position, alive_at, last_event, added),
         )
         if state is not None:
-            self._keep_state(key, state)
-
-    def _keep_state(self, key: tuple[int, int], state: SourceState) -> None:
-        self.db.execute(
-            "UPDATE sources SET state = ?, reason = ?, missing_rights = ? WHERE cluster = ? AND resource = ?",
-            (state.state, state.reason, "\n".join(state.missing_rights), *key),
-        )
+            self.db.execute(
+                "UPDATE sources SET state = ?, reason = ?, missing_rights = ? WHERE cluster = ? AND resource = ?",
+                (state.state, state.reason, "\n".join(state.missing_rights), *key),
+            )
 
     def name_cluster(self, cluster: str, label: str, event_ttl: Micros | None) -> None:
         """Remember what people call a cluster (its context or server), and how long it keeps Events."""

@@ -16,6 +16,7 @@ RELS = ("subject", "affected", "cause")
 CONFIDENCES = ("exact", "strong", "weak")
 COLUMNS = "id, position, run, rel, step, attempt, run_attempt, replica, pod_uid, confidence, via"
 _SETS = 40_000  # in memory, in each of two generations
+_SAME = 8_192
 
 Row = tuple[Any, ...]
 Linked = tuple[int, tuple[Link, ...]]
@@ -52,10 +53,19 @@ class Links:
         self._segment = segment
         first: Any = db.execute(f"SELECT coalesce(max(id), 0) + 1 FROM links_{segment}").get
         self._sets: Interned[Linked] = Interned(_SETS, self._rows, count(first))
+        # The events of one pod come with one tuple: to see that it is the same costs less than to compare what it says.
+        self._same: dict[int, tuple[tuple[Link, ...], int, int]] = {}
 
     def number(self, cluster: int, links: tuple[Link, ...]) -> int:
         """The number of a set of links of an event of that cluster."""
-        return self._sets[cluster, links]
+        same = self._same.get(id(links))
+        if same is not None and same[0] is links and same[1] == cluster:
+            return same[2]
+        number = self._sets[cluster, links]
+        if len(self._same) >= _SAME:
+            self._same.clear()
+        self._same[id(links)] = (links, cluster, number)
+        return number
 
     def _rows(self, number: int, linked: Linked) -> Row:
         cluster, links = linked

@@ -32,9 +32,11 @@ from pipetrail.stores.sqlite.errors import explained
 from pipetrail.stores.sqlite.filters import event_filter, object_filter
 from pipetrail.stores.sqlite.links import read as read_links
 from pipetrail.stores.sqlite.opening import open_for_reading
+from pipetrail.stores.sqlite.verdicts import verdict_of
 
 _SLICE_SECONDS = 0.8
 _PAGE = 1024
+_OBJECTS = 256  # whose bodies are read, and held, together
 _TOTALS_PAGE = 20_000
 _REFS = 50_000
 
@@ -93,12 +95,14 @@ class JournalReader:
         """
         at, number = parse_event_id(id_)
         with explained(self.path), self._snapshot():
+            timeless = "e.estimated AND e.origin = 0"
             for segment in self._segments(Query()):
-                for row in self._run(f"{self._select(segment)} WHERE e.hash = ? AND e.at = ?", (number, at)):
+                timed = f"e.hash = ? AND e.at = ? AND ({timeless}) IS NOT TRUE"
+                for row in self._run(f"{self._select(segment)} WHERE {timed}", (number, at)):
                     return self._event(segment, row)
             # An id without a time is that of an event that had none, and was given the time of its arrival.
             for segment in self._segments(Query()) if not at else ():
-                for row in self._run(f"{self._select(segment)} WHERE e.hash = ? AND e.estimated", (number,)):
+                for row in self._run(f"{self._select(segment)} WHERE e.hash = ? AND {timeless}", (number,)):
                     return self._event(segment, row)
         return None
 
@@ -242,6 +246,7 @@ class JournalReader:
             links=() if run is None else self._links_of(segment, run),
             seq=seq,
             revision=revision or 1,
+            **(verdict_of(self.db, seq) if known == "verdict" else {}),
         )
 
     # ---- objects
@@ -256,25 +261,41 @@ class JournalReader:
                 f" FROM objects o {where.sql()} ORDER BY o.cluster, o.namespace, o.kind, o.name, o.id",
                 where.bindings,
             )
-            for number, cluster, api_version, kind, namespace, name, uid, created_at, deleted_at in found:
-                ref = ObjectRef(
-                    api_version=text(api_version), kind=text(kind), namespace=text(namespace), name=name, uid=uid
+            for item, (seq, observed_at, dictionary, body) in self._versions(found, query):
+                _, cluster, api_version, kind, namespace, name, uid, created_at, deleted_at = item
+                yield ObjectVersion(
+                    cluster=text(cluster),
+                    ref=ObjectRef(
+                        api_version=text(api_version), kind=text(kind), namespace=text(namespace), name=name, uid=uid
+                    ),
+                    observed_at=observed_at,
+                    body=self._bodies.unpack(dictionary, body),
+                    created_at=created_at,
+                    deleted_at=deleted_at if not query.versions or not body else None,
+                    seq=seq,
                 )
-                sql = "SELECT seq, observed_at, dictionary, body FROM versions WHERE object = ?"
-                if not query.versions:
-                    sql += " AND length(body) > 0 ORDER BY seq DESC LIMIT 1"
-                else:
-                    sql += " ORDER BY seq"
-                for seq, observed_at, dictionary, body in self._run(sql, (number,)):
-                    yield ObjectVersion(
-                        cluster=text(cluster),
-                        ref=ref,
-                        observed_at=observed_at,
-                        body=self._bodies.unpack(dictionary, body),
-                        created_at=created_at,
-                        deleted_at=deleted_at if not query.versions or not body else None,
-                        seq=seq,
-                    )
+
+    def _versions(self, objects: list[Row], query: ObjectQuery) -> Iterator[tuple[Row, Row]]:
+        """Each object with its latest version that has a body, or with each of its versions."""
+        if query.versions:
+            sql = "SELECT seq, observed_at, dictionary, body FROM versions WHERE object = ? AND seq > ? ORDER BY seq"
+            for item in objects:
+                for version in self._run(sql, (item[0], query.after_seq)):
+                    yield item, version
+            return
+        for start in range(0, len(objects), _OBJECTS):
+            part = objects[start : start + _OBJECTS]
+            # In one statement: one for each object costs four times as much.
+            found = self._run(
+                "SELECT o.id, v.seq, v.observed_at, v.dictionary, v.body FROM objects o JOIN versions v ON v.seq ="
+                " (SELECT max(seq) FROM versions WHERE object = o.id AND length(body) > 0)"
+                f" WHERE o.id IN ({','.join('?' * len(part))})",
+                [item[0] for item in part],
+            )
+            latest = {number: version for number, *version in found}
+            for item in part:
+                if item[0] in latest:
+                    yield item, tuple(latest[item[0]])
 
     # ---- what is known of the recording itself
 

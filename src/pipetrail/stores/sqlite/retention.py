@@ -128,6 +128,9 @@ def _keep_newer_half(journal: Journal, number: int, events: int) -> tuple[int, M
     db.execute(
         f"UPDATE raised SET segment = {new} WHERE segment = {number} AND event IN (SELECT seq FROM events_{new})"
     )
+    db.execute(
+        f"UPDATE verdicts SET segment = {new} WHERE segment = {number} AND seq IN (SELECT seq FROM events_{new})"
+    )
     if full_text:
         db.execute(f"INSERT INTO fts_{new}(rowid, text) SELECT id, text FROM messages_{new}")
     db.execute(

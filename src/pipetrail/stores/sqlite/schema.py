@@ -11,15 +11,16 @@ fts_N          full text of messages_N
 links_N        each distinct set of links to runs once
 =============  =====================================================================================
 
-The time index of a segment is kept as it grows; those by object and by reason are made when it is closed, in one sort,
-which costs a tenth of keeping them.
+The indexes of a segment by time and by run are kept as it grows: a run is asked for while it goes on, and again with
+each change of it. Those by object and by reason are made when the segment is closed, in one sort, which costs a tenth
+of keeping them.
 """
 
 from collections.abc import Callable
 
 import apsw
 
-VERSION = 3
+VERSION = 4
 _LAST_SEGMENT = "last_segment"  # in meta: the highest number that a segment ever had
 APPLICATION_ID = 0x7074726C  # "ptrl"
 
@@ -94,6 +95,18 @@ CREATE TABLE links_{number}(
 CREATE INDEX links_{number}_run ON links_{number}(run);
 """
 
+_VERDICTS = """
+CREATE INDEX runs_by_run ON runs(run);
+ALTER TABLE runs ADD COLUMN state TEXT;
+ALTER TABLE runs ADD COLUMN state_at INTEGER;
+CREATE INDEX runs_by_state ON runs(state, state_at) WHERE state IS NOT NULL;
+CREATE TABLE verdicts(
+  seq INTEGER PRIMARY KEY, segment INTEGER NOT NULL, run INTEGER, hash INTEGER NOT NULL UNIQUE,
+  supersedes TEXT, body TEXT NOT NULL
+) STRICT;
+CREATE INDEX verdicts_by_run ON verdicts(run, seq);
+"""
+
 
 def _link_segments(db: apsw.Connection) -> None:
     """Give the segments that there are a place for links; their events have none."""
@@ -107,7 +120,7 @@ def _link_segments(db: apsw.Connection) -> None:
 
 Migration = str | Callable[[apsw.Connection], None]
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _DECLARED, _link_segments)
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _DECLARED, _link_segments, _VERDICTS)
 """Step ``n`` brings a journal from version ``n`` to ``n + 1``: statements, or what is to be called."""
 
 
@@ -173,6 +186,7 @@ def seal_segment(db: apsw.Connection, number: int) -> None:
         f"""
         CREATE INDEX IF NOT EXISTS events_{number}_about ON events_{number}(about, at);
         CREATE INDEX IF NOT EXISTS events_{number}_reason ON events_{number}(reason, at);
+        CREATE INDEX IF NOT EXISTS events_{number}_run ON events_{number}(run, at) WHERE run IS NOT NULL;
         UPDATE segments SET sealed = 1 WHERE id = {number};
         """
     )
@@ -186,6 +200,7 @@ def drop_segment(db: apsw.Connection, number: int) -> None:
         DROP TABLE IF EXISTS messages_{number};
         DROP TABLE IF EXISTS links_{number};
         DELETE FROM raised WHERE segment = {number};
+        DELETE FROM verdicts WHERE segment = {number};
         DROP TABLE IF EXISTS refs_{number};
         DROP TABLE IF EXISTS events_{number};
         DELETE FROM segments WHERE id = {number};

@@ -1,0 +1,114 @@
+"""``pipetrail run``: one run as a tree of steps, tries and pods, and how long each of its phases took."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pipetrail.cli import options
+from pipetrail.cli.events import cluster_ids
+from pipetrail.cli.failures import FAILED, USAGE, Failure
+from pipetrail.cli.render import EventTable, stdout, yaml_documents
+from pipetrail.cli.screen import Screen
+from pipetrail.cli.shapes import json_lines, whole_run_shape
+from pipetrail.cli.table import cut_to
+from pipetrail.cli.words import FullTimes, clean
+
+if TYPE_CHECKING:
+    from pipetrail.app.run import Candidate, Told
+
+_LISTED = 20  # candidates of an ambiguous name
+
+
+@click.command()
+@click.argument("name")
+@options.several("--cluster", metavar="NAME", help="Only in these clusters, by name or id.")
+@options.several("-n", "--namespace", metavar="NAME", help="Only in these namespaces.")
+@click.option("--events", is_flag=True, help="Its events too, between the beginnings of its phases.")
+@options.output("tree", "json", "yaml")
+@options.judged_journal
+def run(
+    journal: str,
+    resolvers: tuple[dict[str, object], ...],
+    patience: options.Patience,
+    name: str,
+    cluster: tuple[str, ...],
+    namespace: tuple[str, ...],
+    events: bool,
+    output: str,
+) -> None:
+    """Show one run: its steps, tries and pods, and how long it was queued, waited, pulled, ran and was interrupted.
+
+    NAME is the run's name or id, or namespace/name; the name or uid of one of its objects will do too.
+
+    \b
+    pipetrail run ranker-train-9fz4d
+    pipetrail run ml/sweep-88 --events
+    pipetrail run sweep-88 -o json | jq '.phases[] | {name, seconds, why}'
+    """
+    from pipetrail.app.run import candidates, told
+    from pipetrail.stores.sqlite.reading import JournalReader
+    from pipetrail.stores.sqlite.summary import labels
+
+    screen = Screen.current()
+    with JournalReader(journal) as reader:
+        known = labels(reader)
+        chosen = candidates(
+            reader,
+            name,
+            screen.now(),
+            resolvers,
+            clusters=cluster_ids(cluster, known),
+            namespaces=namespace,
+            **patience,
+        )
+        if not chosen:
+            raise Failure(f"{name}: {journal} holds no run of this name or id; `pipetrail runs` lists them", FAILED)
+        if len(chosen) > 1:
+            raise Failure(_several(name, chosen, known), USAGE)
+        found = told(reader, chosen[0])
+        several = len({state.cluster for state in reader.sources()}) > 1
+    out = stdout()
+    if output == "json":
+        out.write(json_lines([whole_run_shape(found, events)]))
+        return
+    if output == "yaml":
+        out.write(yaml_documents([whole_run_shape(found, events)]))
+        return
+    from pipetrail.cli.runtree import text
+
+    place = clean(known.get(found.run.cluster, found.run.cluster)) if several else ""
+    out.write(text(found, screen, chosen[0].now, place).encode())
+    if events:
+        out.write(b"\nEVENTS\n" + _timeline(found, screen))
+
+
+def _several(name: str, chosen: "list[Candidate]", clusters: dict[str, str]) -> str:
+    """What an ambiguous name can mean, each with the id to type instead."""
+    times = FullTimes()
+    lines = [f"{name} can mean {len(chosen)} runs; type one of these ids, or narrow with --cluster and -n"]
+    for each in chosen[:_LISTED]:
+        one = each.run
+        created = times(one.created)[:19] + "Z" if one.created is not None else "-"
+        where = f"{clusters.get(one.cluster, one.cluster)} {one.namespace or '-'}"
+        lines.append(clean(f"  {one.id}  {where}  created {created}  {one.state}"))
+    if len(chosen) > _LISTED:
+        lines.append(f"  … and {len(chosen) - _LISTED} older ones")
+    return "\n".join(clean(line) for line in lines)
+
+
+def _timeline(found: "Told", screen: Screen) -> bytes:
+    """The events in order of time, with a line where each phase of the run begins."""
+    table = EventTable(screen, namespace=False)
+    # Laid out once as a whole for the widths of the columns; the header comes with the first block.
+    parts = [table.block(found.events).partition(b"\n")[0] + b"\n"]
+    rest = list(found.events)
+    for phase in (*found.phases, None):
+        count = next((i for i, event in enumerate(rest) if phase is not None and event.at >= phase.since), len(rest))
+        if rest[:count]:
+            parts.append(table.block(rest[:count]))
+            rest = rest[count:]
+        if phase is not None:
+            line = f"── {phase.name}" + (f": {clean(phase.why)}" if phase.why else "")
+            shown = cut_to(line, screen.width) if screen.width else line
+            parts.append(f"{click.style(shown, fg='cyan') if screen.colour else shown}\n".encode())
+    return b"".join(parts)
