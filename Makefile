@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 JOURNAL ?= $(or $(XDG_STATE_HOME),$(HOME)/.local/state)/pipetrail/demo.db
 
-.PHONY: run test test-release check lint format types docs bench cluster cluster-down lock clean help
+.PHONY: calibrate run test test-release check lint format types docs bench cluster cluster-down lock clean help
 
 help:  ## This list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ format: $(VENV)/.dev  ## Put the sources into form
 
 docs: $(VENV)/.dev  ## Write the generated pages of the reference anew
 	$(BIN)/python docs/generate.py
+
+calibrate: $(VENV)/.dev  ## How often verdicts are right, and how sure they are then
+	$(BIN)/python -m tests.analysis.diagnosis.calibrate
 
 bench: $(VENV)/.dev  ## Cost per event against the floor program; BENCH=--quick for a first look
 	$(BIN)/python -m benchmarks.run $(BENCH)

@@ -55,7 +55,7 @@ def cheap_collections() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def collector_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """A recorder tunes the collector of its process; here it is a guest."""
-    monkeypatch.setattr(recorder, "_ease_collector", lambda: None)
+    monkeypatch.setattr(recorder, "ease_collector", lambda: None)
 
 
 @pytest_asyncio.fixture(autouse=True)

@@ -10,6 +10,8 @@ from pipetrail.model import Micros
 class Sight:
     """What one resolution looks at; implements :class:`~pipetrail.analysis.placing.Look`."""
 
+    __slots__ = ("cluster", "keys", "missed", "open", "titles")
+
     def __init__(self, cluster: Cluster, titles: dict[tuple[str, str], str]) -> None:
         self.cluster = cluster
         self.titles = titles

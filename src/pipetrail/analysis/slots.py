@@ -10,8 +10,8 @@ from pipetrail.analysis.bodies import Owner
 _NODE_NAME = "workflows.argoproj.io/node-name"
 _INDEX = "batch.kubernetes.io/job-completion-index"
 _FLOW_RUN = "prefect.io/flow-run-id"
-_GANG_ANNOTATIONS = ("scheduling.k8s.io/group-name", "pod-group-name", "kueue.x-k8s.io/workload")
-_GANG_LABELS = ("scheduling.x-k8s.io/pod-group", "kueue.x-k8s.io/pod-group-name")
+_GANG_ANNOTATIONS = frozenset({"scheduling.k8s.io/group-name", "pod-group-name", "kueue.x-k8s.io/workload"})
+_GANG_LABELS = frozenset({"scheduling.x-k8s.io/pod-group", "kueue.x-k8s.io/pod-group-name"})
 
 
 class Owned(Protocol):
@@ -65,9 +65,8 @@ def gangs_of(thing: Owned) -> set[str]:
     """The groups that this pod is scheduled with."""
     found = {thing.gang} if thing.gang else set()
     for keys, wanted in ((thing.annotations, _GANG_ANNOTATIONS), (thing.labels, _GANG_LABELS)):
-        for key in wanted:
-            if keys.get(key):
-                found.add(keys[key])
+        if not wanted.isdisjoint(keys):
+            found.update(keys[key] for key in wanted if keys.get(key))
     return found
 
 

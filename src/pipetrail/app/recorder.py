@@ -66,7 +66,7 @@ class Recorder:
         :raises LoginError: when a cluster's first login fails.
         """
         await self.writer.start()
-        _ease_collector()
+        ease_collector()
         stored = True
         try:
             async with answering(self.options.journal, self._handlers()), asyncio.TaskGroup() as tasks:
@@ -123,7 +123,7 @@ class Recorder:
         }
 
 
-def _ease_collector() -> None:
+def ease_collector() -> None:
     """Let the cyclic collector look seldom, and never at what start-up made.
 
     The records of the hot path hold no cycles and are not tracked; what is left for the collector is asyncio's own.

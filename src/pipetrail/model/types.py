@@ -39,7 +39,7 @@ class SourceObject(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     total: int = 1
 
 
-class Link(msgspec.Struct, frozen=True, kw_only=True):
+class Link(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Says that an event or object belongs to a run, by which rule, and how surely."""
 
     rel: Literal["subject", "affected", "cause"]

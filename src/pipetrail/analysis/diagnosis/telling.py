@@ -172,7 +172,9 @@ def _less(one: Signal, primary: Signal) -> str:
         return "it says less exactly what went wrong"
     if one.at > primary.at:
         return "it came later"
-    return "another try got over it" if one.attempt < primary.attempt else "nothing shows that it ended the run"
+    if one.attempt < primary.attempt:
+        return "it ended an earlier try, not the run"
+    return "nothing shows that it ended the run"
 
 
 def _ruled(found: Findings, path: Sequence[Signal]) -> tuple[Aside, ...]:

@@ -101,7 +101,7 @@ def summary(verdict: Verdict, primary: Signal | None, extra: Sequence[str]) -> s
             meaning(primary),
         ]
         if primary.message:
-            parts.append(f"It said: {quoted(primary.message)!r}.")
+            parts.append(f"It said: {quoted(primary.message).rstrip('.')!r}.")
         parts.append(f"Turn: {TURNS.get(verdict.blame, verdict.blame)}.")
     parts += [f"{text[:1].upper()}{text[1:]}." for text in extra if text]
     parts.append(f"Confidence: {verdict.confidence}.")
