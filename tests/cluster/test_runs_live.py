@@ -106,8 +106,10 @@ def test_a_preempted_job_is_seen_waiting_and_its_preemption_names_who_took_its_p
     assert low.why.startswith("Preempted to accommodate a workload")
     assert (low.queue, high.queue) == ("queue", "queue")
     assert {first.id, low.id, again.id} == {ended.id}
-    preempted = [event for event, _ in live.events(ended, reasons=("Preempted", "EvictedDueToPreempted"))]
-    assert {event.origin for event in preempted} == {"kubernetes", "status"}
+    reasons = ("Preempted", "EvictedDueToPreempted", "InClusterQueue")
+    preempted = [event for event, _ in live.events(ended, reasons=reasons)]
+    assert {event.origin for event in preempted} == {"kubernetes", "status", "verdict"}
+    preempted = [event for event in preempted if event.origin != "verdict"]
     for event in preempted:
         assert [(link.rel, link.run_name) for link in event.links] == [("subject", "low"), ("cause", "high")]
     caused = [event for event, link in live.events(done) if link.rel == "cause"]
