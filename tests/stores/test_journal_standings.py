@@ -89,8 +89,9 @@ def test_verdicts_go_with_their_segment(tmp_path: Path) -> None:
         assert reader.db.execute("SELECT count(*) FROM verdicts").get == 1
 
 
-def test_one_run_of_an_open_segment_is_read_without_the_others(journal: Journal, reader: JournalReader) -> None:
+def test_one_run_of_a_closed_segment_is_read_without_the_others(journal: Journal, reader: JournalReader) -> None:
     put(journal, event(links=(LINK,)))
+    journal.seal()
     where = event_filter(reader.db, 1, Query(runs=("r1",)))
     found = plan(reader, "events_1 e", where)
 

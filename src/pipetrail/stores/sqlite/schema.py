@@ -11,9 +11,8 @@ fts_N          full text of messages_N
 links_N        each distinct set of links to runs once
 =============  =====================================================================================
 
-The indexes of a segment by time and by run are kept as it grows: a run is asked for while it goes on, and again with
-each change of it. Those by object and by reason are made when the segment is closed, in one sort, which costs a tenth
-of keeping them.
+The time index of a segment is kept as it grows; those by object, by reason and by run are made when it is closed, in
+one sort, which costs a tenth of keeping them.
 """
 
 from collections.abc import Callable
@@ -161,7 +160,6 @@ def create_segment(db: apsw.Connection, number: int, full_text: bool) -> None:
           revision INTEGER
         ) STRICT;
         CREATE INDEX events_{number}_at ON events_{number}(at);
-        CREATE INDEX events_{number}_run ON events_{number}(run, at) WHERE run IS NOT NULL;
         CREATE TABLE refs_{number}(
           id INTEGER PRIMARY KEY, cluster INTEGER NOT NULL, api_version INTEGER NOT NULL, kind INTEGER NOT NULL,
           namespace INTEGER NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, field_path INTEGER NOT NULL
