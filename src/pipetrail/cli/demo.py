@@ -50,7 +50,8 @@ def demo(journal: str | None) -> None:
   export PIPETRAIL_JOURNAL={path}
   {program} events --severity error
   {program} events --cluster job-oom-backofflimit
-  {program} events --text insufficient
+  {program} runs
+  {program} why train-churn
   {program} objects --deleted
   {program} status
 
