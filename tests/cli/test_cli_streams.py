@@ -1,10 +1,8 @@
 """Long lists and live ones: memory that does not grow, events of another process, Ctrl-C."""
 
-import json
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -14,9 +12,8 @@ import pytest
 from pipetrail.model import Batch
 from pipetrail.model.times import SECOND
 from pipetrail.stores.sqlite import Journal
+from tests.cli.following import PROGRAM, Following
 from tests.cli.journals import CLUSTER, NIGHT, event, pod, write
-
-PROGRAM = str(Path(sys.executable).with_name("pipetrail"))
 
 
 def append(journal: Journal, first: int, count: int) -> None:
@@ -27,48 +24,25 @@ def append(journal: Journal, first: int, count: int) -> None:
     journal.append([Batch(cluster=CLUSTER, resource="events", events=events)])
 
 
-class Following:
-    """``pipetrail events --follow`` in a process of its own, and what it has printed."""
+def following_events(journal: str, *args: str) -> Following:
+    return Following("events", "--journal", journal, *args)
 
-    def __init__(self, journal: str, *args: str) -> None:
-        command = [PROGRAM, "events", "--follow", "-o", "json", "--journal", journal, *args]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        self.seen: list[dict[str, Any]] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
 
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.seen.append(json.loads(line))
-
-    def wait_for(self, count: int, seconds: float = 20.0) -> list[str]:
-        until = time.monotonic() + seconds
-        while len(self.seen) < count and time.monotonic() < until:
-            time.sleep(0.02)
-        return [line["message"] for line in self.seen]
-
-    def interrupt(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        code = self.process.wait(10)
-        self._reader.join(5)
-        for stream in (self.process.stdout, self.process.stderr):
-            assert stream is not None
-            stream.close()
-        return code
+def messages(found: list[dict[str, Any]]) -> list[str]:
+    return [line["message"] for line in found]
 
 
 def test_follow_shows_the_last_20_then_what_another_process_appends_and_ends_well(tmp_path: Path) -> None:
     path = str(tmp_path / "j.db")
     journal = Journal(path)
     append(journal, 0, 50)
-    following = Following(path)
-    assert following.wait_for(20) == [f"message number {number}" for number in range(30, 50)]
+    following = following_events(path)
+    assert messages(following.first(20)) == [f"message number {number}" for number in range(30, 50)]
 
     append(journal, 50, 3)
-    assert following.wait_for(23)[20:] == [f"message number {number}" for number in range(50, 53)]
+    assert messages(following.first(23))[20:] == [f"message number {number}" for number in range(50, 53)]
     append(journal, 1, 1)  # late news of long ago
-    assert following.wait_for(24)[23:] == ["message number 1"]
+    assert messages(following.first(24))[23:] == ["message number 1"]
     journal.close()
 
     assert following.interrupt() == 0
@@ -79,11 +53,11 @@ def test_follow_keeps_to_the_filters_and_shows_all_since(tmp_path: Path) -> None
     path = str(tmp_path / "j.db")
     journal = Journal(path)
     append(journal, 0, 30)
-    following = Following(path, "--since", "2026-11-24T03:12:00Z", "--name", "pod-7")
-    assert following.wait_for(1) == ["message number 7"]
+    following = following_events(path, "--since", "2026-11-24T03:12:00Z", "--name", "pod-7")
+    assert messages(following.first(1)) == ["message number 7"]
 
     append(journal, 500, 10)
-    assert following.wait_for(2)[1:] == ["message number 507"]
+    assert messages(following.first(2))[1:] == ["message number 507"]
     journal.close()
     assert following.interrupt() == 0
 
@@ -92,11 +66,11 @@ def test_follow_loses_nothing_while_a_recorder_writes(tmp_path: Path) -> None:
     path = str(tmp_path / "j.db")
     journal = Journal(path, segment_events=700)  # several segments under way
     append(journal, 0, 1)
-    following = Following(path)
-    following.wait_for(1)
+    following = following_events(path)
+    messages(following.first(1))
     for part in range(60):
         append(journal, 1 + part * 50, 50)
-    found = following.wait_for(3001)
+    found = messages(following.first(3001))
     journal.close()
     following.interrupt()
 

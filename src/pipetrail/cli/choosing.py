@@ -8,7 +8,9 @@ from pipetrail.cli.words import FullTimes, clean
 from pipetrail.model import Micros
 
 if TYPE_CHECKING:
+    from pipetrail.analysis.runs import Run
     from pipetrail.app.run import Candidate
+    from pipetrail.cli.options import Patience
     from pipetrail.stores.sqlite.reading import JournalReader
 
 _LISTED = 20  # candidates of an ambiguous name
@@ -23,29 +25,30 @@ def the_run(
     known: dict[str, str],
     clusters: Sequence[str] = (),
     namespaces: Sequence[str] = (),
+    patience: "Patience | None" = None,
 ) -> "Candidate":
     """The run of that name or id, or of that object.
 
     :param known: what people call the clusters, by id.
+    :param patience: what the configuration says of waiting.
     :raises Failure: when there is none, or when there are several.
     """
     from pipetrail.app.run import candidates
 
-    found = candidates(reader, name, now, resolvers, clusters=clusters, namespaces=namespaces)
+    found = candidates(reader, name, now, resolvers, clusters=clusters, namespaces=namespaces, **(patience or {}))
     if not found:
         text = f"{name}: {reader.path} holds no run of this name or id; `pipetrail runs` lists them"
         raise Failure(clean(text), FAILED)
     if len(found) > 1:
-        raise Failure(several(name, found, known), USAGE)
+        raise Failure(several(name, [each.run for each in found], known), USAGE)
     return found[0]
 
 
-def several(name: str, found: "Sequence[Candidate]", clusters: dict[str, str]) -> str:
+def several(name: str, found: "Sequence[Run]", clusters: dict[str, str]) -> str:
     """What an ambiguous name can mean, each with the id to type instead."""
     times = FullTimes()
     lines = [f"{name} can mean {len(found)} runs; type one of these ids, or narrow with --cluster and -n"]
-    for each in found[:_LISTED]:
-        one = each.run
+    for one in found[:_LISTED]:
         created = times(one.created)[:19] + "Z" if one.created is not None else "-"
         where = f"{clusters.get(one.cluster, one.cluster)} {one.namespace or '-'}"
         lines.append(f"  {one.id}  {where}  created {created}  {one.state}")

@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING
 import click
 
 from pipetrail.cli import options
+from pipetrail.cli.choosing import the_run
 from pipetrail.cli.events import cluster_ids
-from pipetrail.cli.failures import FAILED, USAGE, Failure
 from pipetrail.cli.render import EventTable, stdout, yaml_documents
 from pipetrail.cli.screen import Screen
 from pipetrail.cli.shapes import json_lines, whole_run_shape
 from pipetrail.cli.table import cut_to
-from pipetrail.cli.words import FullTimes, clean
+from pipetrail.cli.words import clean
 
 if TYPE_CHECKING:
-    from pipetrail.app.run import Candidate, Told
-
-_LISTED = 20  # candidates of an ambiguous name
+    from pipetrail.app.run import Told
 
 
 @click.command()
@@ -45,27 +43,24 @@ def run(
     pipetrail run ml/sweep-88 --events
     pipetrail run sweep-88 -o json | jq '.phases[] | {name, seconds, why}'
     """
-    from pipetrail.app.run import candidates, told
+    from pipetrail.app.run import told
     from pipetrail.stores.sqlite.reading import JournalReader
     from pipetrail.stores.sqlite.summary import labels
 
     screen = Screen.current()
     with JournalReader(journal) as reader:
         known = labels(reader)
-        chosen = candidates(
+        chosen = the_run(
             reader,
             name,
             screen.now(),
             resolvers,
+            known=known,
             clusters=cluster_ids(cluster, known),
             namespaces=namespace,
-            **patience,
+            patience=patience,
         )
-        if not chosen:
-            raise Failure(f"{name}: {journal} holds no run of this name or id; `pipetrail runs` lists them", FAILED)
-        if len(chosen) > 1:
-            raise Failure(_several(name, chosen, known), USAGE)
-        found = told(reader, chosen[0])
+        found = told(reader, chosen)
         several = len({state.cluster for state in reader.sources()}) > 1
     out = stdout()
     if output == "json":
@@ -77,23 +72,9 @@ def run(
     from pipetrail.cli.runtree import text
 
     place = clean(known.get(found.run.cluster, found.run.cluster)) if several else ""
-    out.write(text(found, screen, chosen[0].now, place).encode())
+    out.write(text(found, screen, chosen.now, place).encode())
     if events:
         out.write(b"\nEVENTS\n" + _timeline(found, screen))
-
-
-def _several(name: str, chosen: "list[Candidate]", clusters: dict[str, str]) -> str:
-    """What an ambiguous name can mean, each with the id to type instead."""
-    times = FullTimes()
-    lines = [f"{name} can mean {len(chosen)} runs; type one of these ids, or narrow with --cluster and -n"]
-    for each in chosen[:_LISTED]:
-        one = each.run
-        created = times(one.created)[:19] + "Z" if one.created is not None else "-"
-        where = f"{clusters.get(one.cluster, one.cluster)} {one.namespace or '-'}"
-        lines.append(clean(f"  {one.id}  {where}  created {created}  {one.state}"))
-    if len(chosen) > _LISTED:
-        lines.append(f"  … and {len(chosen) - _LISTED} older ones")
-    return "\n".join(clean(line) for line in lines)
 
 
 def _timeline(found: "Told", screen: Screen) -> bytes:

@@ -1,7 +1,7 @@
 """``pipetrail why``: why a run failed or waits, whose turn it is, what to do, and on what evidence."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,12 +9,13 @@ import click
 import msgspec
 
 from pipetrail.cli import options
+from pipetrail.cli.choosing import several
 from pipetrail.cli.events import cluster_ids
 from pipetrail.cli.failures import FAILED, USAGE, Failure
 from pipetrail.cli.render import stdout, yaml_documents
 from pipetrail.cli.screen import Screen
 from pipetrail.cli.shapes import json_lines
-from pipetrail.cli.words import FullTimes, ShortTimes, clean
+from pipetrail.cli.words import ShortTimes, clean
 from pipetrail.model import Micros
 from pipetrail.model.times import SECOND
 
@@ -22,13 +23,12 @@ if TYPE_CHECKING:
     from pipetrail.analysis.diagnosis import Verdict
     from pipetrail.app.overview import Group
     from pipetrail.app.reading import RunReader
-    from pipetrail.app.why import Answer, OfNode, Subject
+    from pipetrail.app.why import Answer, OfNode
     from pipetrail.catalogue import Catalogue
     from pipetrail.stores.sqlite.reading import JournalReader
 
     Found = Answer | list[OfNode] | list[Group]
 
-_LISTED = 20  # candidates of an ambiguous name
 _POLL_SECONDS = 1.0
 _AGAIN_SECONDS = 30.0  # a wait becomes too long without any change in the journal
 _DAY = 24 * 3600 * SECOND
@@ -121,7 +121,7 @@ def answered(runs: "RunReader", catalogue: "Catalogue", asked: Asked, now: Micro
         return overview(runs, catalogue, since, clusters=asked.clusters, namespaces=asked.namespaces)
     found = subjects(runs, asked.name, clusters=asked.clusters, namespaces=asked.namespaces)
     if len(found) > 1:
-        raise Failure(_several(asked.name, found, clusters), USAGE)
+        raise Failure(several(asked.name, [each.run for each in found], clusters), USAGE)
     if found:
         return answer(found[0], catalogue)
     nodes = of_nodes(runs, catalogue, asked.name, since, clusters=asked.clusters)
@@ -129,20 +129,6 @@ def answered(runs: "RunReader", catalogue: "Catalogue", asked: Asked, now: Micro
         what = f"{clean(asked.name)}: {runs.reader.path} holds no run, step, object or node of this name or id"
         raise Failure(f"{what}; `pipetrail runs` lists the runs", FAILED)
     return nodes
-
-
-def _several(name: str, found: "Sequence[Subject]", clusters: dict[str, str]) -> str:
-    """What an ambiguous name can mean, each with the id to type instead."""
-    times = FullTimes()
-    lines = [f"{name} can mean {len(found)} runs; type one of these ids, or narrow with --cluster and -n"]
-    for each in found[:_LISTED]:
-        one = each.run
-        created = times(one.created)[:19] + "Z" if one.created is not None else "-"
-        where = f"{clusters.get(one.cluster, one.cluster)} {one.namespace or '-'}"
-        lines.append(f"  {one.id}  {where}  created {created}  {one.state}")
-    if len(found) > _LISTED:
-        lines.append(f"  … and {len(found) - _LISTED} older ones")
-    return "\n".join(clean(line) for line in lines)
 
 
 def _encoded(found: "Found", output: str, screen: Screen, clusters: dict[str, str]) -> bytes:
