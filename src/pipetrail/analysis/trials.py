@@ -54,7 +54,10 @@ class Tally(msgspec.Struct, frozen=True):
 
 def tried(attempts: Iterable[Attempt]) -> tuple[list[Trial], dict[str, Tally]]:
     """The trials of runs on nodes, and what each node had. Attempts may come in any order."""
-    found = sorted(attempts, key=lambda each: (each.until, each.since, each.run, each.member, each.node))
+    found = sorted(
+        attempts,
+        key=lambda each: (each.until, each.since, each.run, each.member, each.node, each.gang, each.end, each.word),
+    )
     excuses: list[Why | None] = [_own(each) for each in found]
     _followed(found, excuses)
     _repeated(found, excuses)
