@@ -8,6 +8,7 @@ import msgspec
 from docs._generate import fleet
 from docs._generate.markdown import code, first_paragraph, page, table
 from pipetrail.cli import shapes, why_shapes
+from pipetrail.documents import events, verdicts
 from pipetrail.model import Link, SourceObject
 
 SOURCE = "src/pipetrail/cli/shapes.py"
@@ -18,7 +19,7 @@ renamed or left out. Times are RFC 3339 in UTC with microseconds. Lists are sort
 `--follow` by `seq`."""
 
 MEANINGS: dict[type[msgspec.Struct], dict[str, str]] = {
-    shapes.EventShape: {
+    events.EventShape: {
         "seq": "The place in the journal. It only grows, through all clusters and kinds: follow by it",
         "id": "What names this fact everywhere, derived from the source and never random: 30 hexadecimal digits that "
         "sort by time",
@@ -47,7 +48,7 @@ MEANINGS: dict[type[msgspec.Struct], dict[str, str]] = {
         "at_estimated": "True where the source shows no time, and `at` is when it was received",
         "marks": "Labels and allowed annotations of the Event itself",
     },
-    shapes.RefShape: {
+    events.RefShape: {
         "apiVersion": "As in the object: `v1`, `batch/v1`",
         "kind": "As in the object",
         "namespace": "Empty for cluster-scoped objects",
@@ -200,7 +201,7 @@ MEANINGS[why_shapes.WhyShape] = {
     "known_until": "Up to when its cluster is known: what is said counts for this time",
     "verdict": "Null where nothing is to be explained: it runs well, or went well without any failure",
 }
-MEANINGS[why_shapes.VerdictShape] = {
+MEANINGS[verdicts.VerdictShape] = {
     "run": "The run's id",
     "system": "Its ML system",
     "cluster": "The cluster's id",
@@ -228,13 +229,13 @@ MEANINGS[why_shapes.VerdictShape] = {
     "missing": "Which evidence is not there: gaps, missing rights, expired history. It makes the verdict less sure",
     "attempts": "What ended each attempt of a run that was tried several times",
 }
-MEANINGS[why_shapes.LinkShape] = {"at": "When", "text": "What was seen, of which object", "events": "Ids of events"}
-MEANINGS[why_shapes.AsideShape] = {
+MEANINGS[verdicts.LinkShape] = {"at": "When", "text": "What was seen, of which object", "events": "Ids of events"}
+MEANINGS[verdicts.AsideShape] = {
     "text": "What was seen or thought of",
     "why": "Why it is not the cause",
     "events": "Ids of events",
 }
-MEANINGS[why_shapes.AttemptShape] = {
+MEANINGS[verdicts.AttemptShape] = {
     "number": "From 1",
     "cause": "As above",
     "reason": "As above",
@@ -282,13 +283,13 @@ MEANINGS[why_shapes.NodeShape] = {
 MEANINGS |= fleet.MEANINGS
 
 _SECTIONS: tuple[tuple[str, type[msgspec.Struct], tuple[type[msgspec.Struct], ...]], ...] = (
-    ("events", shapes.EventShape, (shapes.RefShape, SourceObject, Link)),
+    ("events", events.EventShape, (events.RefShape, SourceObject, Link)),
     ("runs", shapes.RunShape, (shapes.StepShape,)),
     ("run", shapes.WholeRunShape, (shapes.PhaseShape, shapes.BranchShape, shapes.TryShape, shapes.PodShape)),
     (
         "why RUN",
         why_shapes.WhyShape,
-        (why_shapes.VerdictShape, why_shapes.LinkShape, why_shapes.AsideShape, why_shapes.AttemptShape),
+        (verdicts.VerdictShape, verdicts.LinkShape, verdicts.AsideShape, verdicts.AttemptShape),
     ),
     ("why", why_shapes.GroupShape, (why_shapes.WrongShape,)),
     ("why NODE", why_shapes.NodeShape, ()),
@@ -298,7 +299,7 @@ _SECTIONS: tuple[tuple[str, type[msgspec.Struct], tuple[type[msgspec.Struct], ..
     ("rejects", shapes.RejectShape, ()),
 )
 _NAMES = fleet.NAMES | {
-    shapes.RefShape: "reference",
+    events.RefShape: "reference",
     SourceObject: "source",
     Link: "link",
     shapes.GapShape: "gap",
@@ -307,11 +308,11 @@ _NAMES = fleet.NAMES | {
     shapes.BranchShape: "branch",
     shapes.TryShape: "try",
     shapes.PodShape: "pod",
-    shapes.EventShape: "events",
-    why_shapes.VerdictShape: "verdict",
-    why_shapes.LinkShape: "chain",
-    why_shapes.AsideShape: "aside",
-    why_shapes.AttemptShape: "attempt",
+    events.EventShape: "events",
+    verdicts.VerdictShape: "verdict",
+    verdicts.LinkShape: "chain",
+    verdicts.AsideShape: "aside",
+    verdicts.AttemptShape: "attempt",
     why_shapes.WrongShape: "wrong",
 }
 

@@ -7,7 +7,6 @@ from rich.cells import cell_len
 
 from pipetrail.cli.table import Cell, Column, Cut, Table, cut_to
 from pipetrail.cli.words import (
-    FullTimes,
     ShortTimes,
     age_words,
     clean,
@@ -17,6 +16,7 @@ from pipetrail.cli.words import (
     object_words,
     size_words,
 )
+from pipetrail.documents.times import FullTimes
 from pipetrail.model import ObjectRef, format_time
 from pipetrail.model.times import PLAUSIBLE_FROM, PLAUSIBLE_TO, SECOND, parse_time
 from tests.cli.journals import NIGHT, NOW, pod

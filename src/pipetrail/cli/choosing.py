@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipetrail.cli.failures import FAILED, USAGE, Failure
-from pipetrail.cli.words import FullTimes, clean
+from pipetrail.cli.words import clean
+from pipetrail.documents.times import FullTimes
 from pipetrail.model import Micros
 
 if TYPE_CHECKING:

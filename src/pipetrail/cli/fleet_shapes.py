@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pipetrail.cli.words import FullTimes
+from pipetrail.documents.times import FullTimes
 from pipetrail.model import Micros
 from pipetrail.model.times import SECOND
 

@@ -11,9 +11,11 @@ from typing import BinaryIO, Protocol, TypeVar
 import msgspec
 
 from pipetrail.cli.screen import Screen
-from pipetrail.cli.shapes import event_shape, json_lines
+from pipetrail.cli.shapes import json_lines
 from pipetrail.cli.table import Banner, Cell, Column, Row, Table
-from pipetrail.cli.words import FullTimes, ShortTimes, clean, container_of, object_words
+from pipetrail.cli.words import ShortTimes, clean, container_of, object_words
+from pipetrail.documents.events import event_shape
+from pipetrail.documents.times import FullTimes
 from pipetrail.model import Event, ObjectRef
 
 T = TypeVar("T")

@@ -6,12 +6,13 @@ empty and count time in microseconds.
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from pipetrail.cli.words import FullTimes
-from pipetrail.model import Event, Link, Micros, ObjectRef, ObjectVersion, Reject, SourceObject
+from pipetrail.documents.events import EventShape, event_shape
+from pipetrail.documents.times import FullTimes
+from pipetrail.model import Micros, ObjectVersion, Reject
 from pipetrail.model.times import SECOND
 
 if TYPE_CHECKING:
@@ -19,45 +20,6 @@ if TYPE_CHECKING:
     from pipetrail.analysis.runs import Run
     from pipetrail.analysis.tree import Branch, Leaf, Try
     from pipetrail.app.run import Told
-
-
-class RefShape(msgspec.Struct, gc=False, rename="camel"):
-    """An object's name."""
-
-    api_version: str
-    kind: str
-    namespace: str
-    name: str
-    uid: str
-    field_path: str
-
-
-class EventShape(msgspec.Struct, gc=False):
-    """A line of ``events``."""
-
-    seq: int
-    id: str
-    revision: int
-    at: str
-    observed_at: str
-    cluster: str
-    origin: str
-    reason: str
-    action: str
-    message: str
-    severity: str
-    type: str | None
-    count: int
-    about: RefShape
-    reporter: str
-    node: str
-    related: RefShape | None
-    source: SourceObject | None
-    links: tuple[Link, ...]
-    verdict: dict[str, Any] | None
-    supersedes: str | None
-    at_estimated: bool
-    marks: dict[str, str]
 
 
 class ObjectShape(msgspec.Struct, gc=False):
@@ -206,47 +168,6 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 _times = FullTimes()
 # Legal in JSON, but a terminal obeys some of these, and some programs take others for the end of a line.
 _ESCAPED = re.compile(r"[\x7f-\x9f\u2028\u2029]")
-
-
-def event_shape(event: Event) -> EventShape:
-    """The line of an event."""
-    about, related = event.about, event.related
-    return EventShape(
-        event.seq,
-        event.id,
-        event.revision,
-        _times(event.at),
-        _times(event.observed_at),
-        event.cluster,
-        event.origin,
-        event.reason,
-        event.action,
-        event.message,
-        event.severity,
-        event.type,
-        event.count,
-        RefShape(about.api_version, about.kind, about.namespace, about.name, about.uid, about.field_path),
-        event.reporter,
-        event.node,
-        None if related is None else ref_shape(related),
-        event.source,
-        event.links,
-        None if event.verdict is None else _verdict(event.verdict),
-        event.supersedes,
-        event.at_estimated,
-        event.marks,
-    )
-
-
-def _verdict(body: dict[str, Any]) -> dict[str, Any]:
-    from pipetrail.cli.why_shapes import stored_shape  # seldom needed, and it brings the diagnosis with it
-
-    return stored_shape(body)
-
-
-def ref_shape(ref: ObjectRef) -> RefShape:
-    """The name of an object."""
-    return RefShape(ref.api_version, ref.kind, ref.namespace, ref.name, ref.uid, ref.field_path)
 
 
 def object_shape(version: ObjectVersion) -> ObjectShape:

@@ -1,74 +1,13 @@
 """The JSON lines of ``pipetrail why``. Fields may be added, never renamed; all are always there."""
 
-from typing import Any
-
 import msgspec
 
-from pipetrail.analysis.diagnosis import Aside, Attempt, Step, Verdict
 from pipetrail.app.overview import Group, Wrong
 from pipetrail.app.why import Answer, OfNode
 from pipetrail.catalogue import TURNS
-from pipetrail.cli.shapes import EventShape, RefShape, event_shape, ref_shape
-from pipetrail.cli.words import FullTimes
-
-
-class LinkShape(msgspec.Struct):
-    """One step of the chain from the cause to how the run ended, with the events that show it."""
-
-    at: str
-    text: str
-    events: tuple[str, ...]
-
-
-class AsideShape(msgspec.Struct):
-    """Something else that was seen or thought of, and why it is not the cause."""
-
-    text: str
-    why: str
-    events: tuple[str, ...]
-
-
-class AttemptShape(msgspec.Struct):
-    """What ended one attempt of a run that was tried several times."""
-
-    number: int
-    cause: str
-    reason: str
-    category: str
-    at: str
-    about: RefShape | None
-    events: tuple[str, ...]
-
-
-class VerdictShape(msgspec.Struct):
-    """Why a run failed, waits or was tried again; also what an event of origin `verdict` carries."""
-
-    run: str
-    system: str
-    cluster: str
-    namespace: str
-    name: str
-    state: str
-    cause: str
-    title: str
-    reason: str
-    category: str
-    blame: str
-    turn: str
-    confidence: str
-    since: str
-    about: RefShape | None
-    step: str
-    exit_code: int | None
-    recovered: bool
-    summary: str
-    chain: list[LinkShape]
-    also_seen: list[AsideShape]
-    ruled_out: list[AsideShape]
-    remedy: str
-    evidence: tuple[str, ...]
-    missing: tuple[str, ...]
-    attempts: list[AttemptShape]
+from pipetrail.documents.events import EventShape, RefShape, event_shape, ref_shape
+from pipetrail.documents.times import FullTimes
+from pipetrail.documents.verdicts import VerdictShape, verdict_shape
 
 
 class WhyShape(msgspec.Struct):
@@ -151,45 +90,6 @@ def why_shape(answer: Answer) -> WhyShape:
     )
 
 
-def verdict_shape(verdict: Verdict) -> VerdictShape:
-    """A verdict as JSON says it."""
-    return VerdictShape(
-        run=verdict.run,
-        system=verdict.system,
-        cluster=verdict.cluster,
-        namespace=verdict.namespace,
-        name=verdict.name,
-        state=verdict.state,
-        cause=verdict.cause,
-        title=verdict.title,
-        reason=verdict.reason,
-        category=verdict.category,
-        blame=verdict.blame,
-        turn=TURNS.get(verdict.blame, ""),
-        confidence=verdict.confidence,
-        since=_times(verdict.since),
-        about=ref_shape(verdict.about) if verdict.about.kind else None,
-        step=verdict.step,
-        exit_code=verdict.exit_code,
-        recovered=verdict.recovered,
-        summary=verdict.summary,
-        chain=[_link(step) for step in verdict.chain],
-        also_seen=[_aside(one) for one in verdict.also_seen],
-        ruled_out=[_aside(one) for one in verdict.ruled_out],
-        remedy=verdict.remedy,
-        evidence=verdict.evidence,
-        missing=verdict.missing,
-        attempts=[_attempt(one) for one in verdict.attempts],
-    )
-
-
-def stored_shape(body: dict[str, Any]) -> dict[str, Any]:
-    """A verdict as an event carries it."""
-    known = {field: value for field, value in body.items() if field in Verdict.__struct_fields__}
-    found: dict[str, Any] = msgspec.to_builtins(verdict_shape(msgspec.convert(known, Verdict)))
-    return found
-
-
 def group_shape(group: Group) -> GroupShape:
     """A group of runs as JSON says it."""
     first, about = group.first, group.about
@@ -235,24 +135,4 @@ def _wrong(one: Wrong) -> WrongShape:
         verdict.state,
         _times(one.at),
         verdict.confidence,
-    )
-
-
-def _link(step: Step) -> LinkShape:
-    return LinkShape(_times(step.at), step.text, step.events)
-
-
-def _aside(one: Aside) -> AsideShape:
-    return AsideShape(one.text, one.why, one.events)
-
-
-def _attempt(one: Attempt) -> AttemptShape:
-    return AttemptShape(
-        one.number,
-        one.cause,
-        one.reason,
-        one.category,
-        _times(one.at),
-        ref_shape(one.about) if one.about.kind else None,
-        one.events,
     )

@@ -4,7 +4,7 @@ import datetime as dt
 import re
 import unicodedata
 
-from pipetrail.model import Micros, ObjectRef, format_time
+from pipetrail.model import Micros, ObjectRef
 from pipetrail.model.times import SECOND, to_datetime
 
 # What kubectl understands, for the kinds of which events speak most.
@@ -177,20 +177,3 @@ class ShortTimes:
 
 
 _FULL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-
-
-class FullTimes:
-    """Times in RFC 3339 as :func:`~pipetrail.model.times.format_time` has them, several times faster in a long list."""
-
-    def __init__(self) -> None:
-        self._seconds: dict[int, str] = {}
-
-    def __call__(self, at: Micros) -> str:
-        """``2026-11-24T03:12:00.000000Z``."""
-        second, rest = divmod(at, SECOND)
-        found = self._seconds.get(second)
-        if found is None:
-            if len(self._seconds) > 10_000:
-                self._seconds.clear()
-            found = self._seconds[second] = format_time(second * SECOND)[:-7]
-        return f"{found}{rest:06d}Z"

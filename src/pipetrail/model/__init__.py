@@ -1,10 +1,11 @@
 """What is recorded, and the protocols between the parts."""
 
 from pipetrail.model.identity import event_id, fingerprint, uid_key
-from pipetrail.model.protocols import Permanent, Rule, Sink, Source, Store, Temporary
+from pipetrail.model.protocols import Again, Answer, Failure, Permanent, Rejected, Rule, Sink, Source, Store, Temporary
 from pipetrail.model.times import Micros, format_time, parse_when
 from pipetrail.model.types import (
     Batch,
+    Delivery,
     Event,
     Gap,
     Link,
@@ -22,8 +23,12 @@ from pipetrail.model.types import (
 )
 
 __all__ = [
+    "Again",
+    "Answer",
     "Batch",
+    "Delivery",
     "Event",
+    "Failure",
     "Gap",
     "Link",
     "Micros",
@@ -35,6 +40,7 @@ __all__ = [
     "Query",
     "Raise",
     "Reject",
+    "Rejected",
     "Rule",
     "Severity",
     "Sink",

@@ -1,11 +1,14 @@
 """The protocols between the parts. Parts are composed of these; nothing inherits."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+
+import msgspec
 
 from pipetrail.model.times import Micros
 from pipetrail.model.types import (
     Batch,
+    Delivery,
     Event,
     Gap,
     ObjectQuery,
@@ -14,13 +17,18 @@ from pipetrail.model.types import (
     SourceState,
 )
 
+Failure = Literal["refused", "timeout", "tls", "auth", "limited", "server", "client", "answer", "template", "other"]
+"""Why sending failed, in one word of a closed set: no connection; no answer in time; no trust; not allowed; too much
+at once; an error of the receiver; an error of the request; an answer that makes no sense; the user's template."""
+
 
 class Temporary(Exception):
     """Sending failed, and trying again can help. ``after`` is how many seconds the receiver asked to wait."""
 
-    def __init__(self, message: str, after: float | None = None) -> None:
+    def __init__(self, message: str, after: float | None = None, failure: Failure = "other") -> None:
         super().__init__(message)
         self.after = after
+        self.failure = failure
 
 
 class Permanent(Exception):
@@ -66,20 +74,58 @@ class Store(Protocol):
         ...
 
 
+class Again(msgspec.Struct, frozen=True):
+    """A receiver could not take this event now, and may later. ``after``: how many seconds it asked to wait."""
+
+    reason: str
+    after: float | None = None
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """A receiver can never take this event as it is: it goes to the dead letters, and the others go on."""
+
+    reason: str
+
+
+Answer = Again | Rejected | None
+"""What became of one event that was sent: None where the receiver has it."""
+
+
 class Sink(Protocol):
-    """Encodes and sends; it never queues, retries, sleeps or logs a failure: delivery does that for all."""
+    """Encodes and sends; it never queues, retries, sleeps or logs a failure: delivery does that for all.
+
+    ``send`` is called by one task at a time, with the deliveries of one object always in their order. The same
+    delivery may come again, after a crash for example: its event's ``id`` and ``revision`` say that it is the same.
+    """
 
     name: str
 
     async def start(self) -> None:
-        """Open what is needed. Called once before the first :meth:`send`."""
+        """Open what is needed. Called before the first :meth:`send`; again after :meth:`stop`.
+
+        :raises Temporary: when the receiver can't be used now.
+        """
         ...
 
-    async def send(self, batch: Sequence[Event]) -> Sequence[str | None]:
-        """Answer for each event: None if taken, else why it was rejected.
+    async def send(self, batch: Sequence[Delivery]) -> Sequence[Answer]:
+        """Send all, and answer for each in the order of the batch: None if the receiver has it.
 
         :raises Temporary: nothing was taken, or taking it twice is harmless.
-        :raises Permanent: the whole batch can never succeed.
+        :raises Permanent: this batch can never succeed as a whole; delivery then tries its parts.
+        """
+        ...
+
+    async def tick(self, now: Micros) -> None:
+        """Called about each second beside the sends: to repeat, rotate or close what time demands.
+
+        :raises Temporary: when the receiver can't be reached; it is called again.
+        """
+        ...
+
+    async def probe(self) -> str:
+        """Ask the receiver whether it would take something, without leaving anything there; what it said.
+
+        :raises Temporary: or :raises Permanent: with what it said, when it would not.
         """
         ...
 

@@ -10,7 +10,9 @@ import msgspec
 from pipetrail.model.identity import event_id
 from pipetrail.model.times import Micros
 
-Origin = Literal["kubernetes", "status", "gap", "verdict"]
+Origin = Literal["kubernetes", "status", "gap", "verdict", "run"]
+"""Who told it. Of origin ``run`` are only what sinks are sent: that a run came into another state."""
+
 Severity = Literal["info", "warning", "error"]
 Loss = Literal["none", "possible"]
 
@@ -156,7 +158,11 @@ class Raise(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How a run stands, and since when."""
+    """How a run stands, since when, and what was known of it then.
+
+    ``phases`` is how long each phase took, in microseconds by its name (:mod:`pipetrail.analysis.phases`); ``reason``,
+    ``category`` and ``blame`` are those of its verdict. ``seq`` is its place in the journal, 0 before it is stored.
+    """
 
     cluster: str
     system: str
@@ -164,6 +170,34 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     name: str
     state: str
     at: Micros
+    namespace: str = ""
+    pipeline: str = ""
+    queue: str = ""
+    labels: dict[str, str] = {}  # those that name an owner or a team
+    created: Micros | None = None
+    started: Micros | None = None
+    finished: Micros | None = None
+    attempts: int = 1
+    restarts: int = 0
+    preemptions: int = 0
+    evictions: int = 0
+    phases: dict[str, Micros] = {}
+    reason: str = ""
+    category: str = ""
+    blame: str = ""
+    seq: int = 0
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a sink is sent: an event, and how its subject's run stood when it was read.
+
+    ``seq`` is that of the change: the event's own, or that of better links which it was given later; then the event
+    comes again under the same id with a higher ``revision``.
+    """
+
+    seq: int
+    event: Event
+    run: Standing | None = None
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
