@@ -14,6 +14,7 @@ parts:
 ``recoveries`` which reasons show that another one has passed
 ``makers``     for an exit code, who can have made it
 ``victims``    causes that are a consequence wherever a peer failed before
+``sides``      names of containers that stand beside a program, such as the proxy of a mesh
 =============  =======================================================================================================
 
 A team adds a folder of its own files of the same form: a cause or reason that is there already is changed field by

@@ -17,7 +17,7 @@ _FACTS = {
     "info": {"blame": "none", "retry": "no", "severity": "info"},
     "symptom": {"category": "symptom", "blame": "unknown", "retry": "maybe", "severity": "error"},
 }
-_PARTS = ("category", "causes", "reasons", "messages", "aliases", "edges", "recoveries", "makers", "victims")
+_PARTS = ("category", "causes", "reasons", "messages", "aliases", "edges", "recoveries", "makers", "victims", "sides")
 _EMPTY = "a pattern that matches nothing at all matches every message: write what must be there"
 
 Key = tuple[str, str, str]
@@ -65,6 +65,7 @@ class _Reading:
         self.recoveries: list[Recovery] = []
         self.makers: dict[str, list[Maker]] = {}
         self.victims: list[str] = []
+        self.sides: list[str] = []
 
     def read(self, path: Path) -> None:
         """Take in one file."""
@@ -91,6 +92,7 @@ class _Reading:
         self.edges += [(where, edge) for edge in self._list(where, "edges", found, Edge)]
         self.recoveries += self._list(where, "recoveries", found, Recovery)
         self.victims += self._list(where, "victims", found, str)
+        self.sides += self._list(where, "sides", found, str)
         self.aliases |= self._part(where, "aliases", found, dict[str, str]) or {}
         self.makers |= self._part(where, "makers", found, dict[str, list[Maker]]) or {}
 
@@ -174,6 +176,7 @@ class _Reading:
             recoveries=self.recoveries,
             makers=self.makers,
             victims=self.victims,
+            sides=self.sides,
         )
 
     def _entry(self, key: Key, fields: dict[str, Any], causes: Mapping[str, Cause]) -> Entry | None:

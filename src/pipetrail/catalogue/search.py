@@ -43,6 +43,7 @@ class Catalogue:
         recoveries: Sequence[Recovery] = (),
         makers: Mapping[str, Sequence[Maker]] | None = None,
         victims: Sequence[str] = (),
+        sides: Sequence[str] = (),
     ) -> None:
         self.causes = causes
         self.entries = entries
@@ -50,6 +51,7 @@ class Catalogue:
         self.edges = edges
         self.recoveries = recoveries
         self.victims = frozenset(victims)
+        self._sides = [(name, *_halves(name)) for name in sides]
         self._makers = makers or {}
         aliases = aliases or {}
         self._aliases = {name: ours for name, ours in aliases.items() if "*" not in name}
@@ -96,6 +98,12 @@ class Catalogue:
         if name in self._aliases:
             return self._aliases[name]
         return next((ours for head, tail, ours in self._wide_aliases if _fits(name, head, tail)), name)
+
+    def is_side(self, container: str) -> bool:
+        """Whether a container of that name stands beside the program, such as a mesh's proxy."""
+        return any(
+            container == name or ("*" in name and _fits(container, head, tail)) for name, head, tail in self._sides
+        )
 
     def sub_causes(self, reason: str, message: str) -> list[tuple[Cause, dict[str, str]]]:
         """The causes that a message of this reason names, each with the fields that it gives.

@@ -35,6 +35,7 @@ class Cause(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ``meaning`` and ``do`` may hold ``<name>``, in place of what the message says; see :func:`filled`. ``specificity``
     goes from 0 (an outcome of a policy) to 5 (a fact of hardware, kernel or message). ``suspect_hardware``: if
     different jobs meet it on one device, it is the device. ``confidence`` bounds how sure a verdict of it may be.
+    ``by_message``: whose turn it is stands in the message alone, so that without known words it is open.
     """
 
     id: Text
@@ -49,6 +50,7 @@ class Cause(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     severity: Severity = "error"
     confidence: Confidence | None = None
     suspect_hardware: bool = False
+    by_message: bool = False
 
     @property
     def most(self) -> Confidence:
@@ -138,10 +140,11 @@ class Edge(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Recovery(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What has passed when a reason of ``by`` comes after it."""
+    """What has passed when a reason of ``by`` comes after it, on the same object or ``anywhere`` in the run."""
 
     of: Annotated[list[Text], Meta(min_length=1)]
     by: Annotated[list[Text], Meta(min_length=1)]
+    anywhere: bool = False
 
 
 class Maker(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,6 +1,7 @@
 """Cases made from recordings: the objects and events of a run as they were known at some time."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -54,6 +55,7 @@ class Play:
         ]
 
 
+@lru_cache(maxsize=64)
 def whole(folder: Path) -> list[Case]:
     """The cases of a recording that was played to its end."""
     play = Play(folder)

@@ -1,9 +1,9 @@
 """Stories: what was seen of one run, line by line, as a case.
 
 A line is ``TIME KIND/NAME REASON FLAGS | message``. Flags: ``N`` or ``W`` (type of an Event), ``by:kubelet`` (who says
-it), ``x12`` (how often), ``in:main`` (the container), ``exit:1`` (a container ended by itself), ``killed`` (it ended
-with the reason), ``waiting``, ``phase:Failed``, ``Ready=Unknown`` (a condition), ``other`` (not of this run),
-``step:a``, ``try:2``, ``on:n1`` (the node), ``quiet`` (no warning).
+it), ``x12`` (how often), ``in:main`` (the container), ``init:fetch`` (an init container), ``exit:1`` (a container ended
+by itself), ``killed`` (it ended with the reason), ``waiting``, ``phase:Failed``, ``Ready=Unknown`` (a condition),
+``other`` (not of this run), ``step:a``, ``try:2``, ``on:n1`` (the node), ``quiet`` (no warning).
 
 Pods are of the run unless ``other`` is said; nodes, claims and what makes nodes are beside it.
 """
@@ -61,6 +61,8 @@ def event(number: int, line: str) -> Event:
             fields["count"] = int(flag[1:])
         elif word == "in":
             path = f"spec.containers{{{value}}}"
+        elif word == "init":
+            path = f"spec.initContainers{{{value}}}"
         elif word == "exit":
             action, prefix, path = "exitcode", f"exit code {value}", path or "spec.containers{main}"
         elif word == "killed":
@@ -116,6 +118,11 @@ def event(number: int, line: str) -> Event:
     )
 
 
+def _ends(one: Event) -> bool:
+    """Whether it tells of the end of a pod: of one of its containers, or of all of it."""
+    return one.action in ("exitcode", "terminated") or one.reason == "Evicted"
+
+
 def pod(name: str, said: dict[str, Any], root: str) -> Thing:
     """A pod of the run; one of several tries has ``try`` and its ``member``."""
     thing = Thing("", "Pod", "ml", name, name, START + int(seconds(str(said.get("created", "0"))) * SECOND))
@@ -153,6 +160,10 @@ def case(story: dict[str, Any]) -> Case:
         if field in story:
             setattr(top, field, START + int(seconds(str(story[field])) * SECOND))
     pods = [pod(each, said or {}, name) for each, said in (story.get("pods") or {}).items()]
+    for each in pods:
+        ends = [one.at for one in events if one.about.uid == each.uid and _ends(one)]
+        if ends and each.shell is not None and each.shell.phase == "Failed":
+            each.shell = msgspec.structs.replace(each.shell, finished_at=max(ends))
     now = START + int(seconds(str(story.get("now", "2:00:00"))) * SECOND)
     run = Run(
         id="r", system="job", cluster="here", namespace="ml", name="r", state=story.get("state", "Failed"),
@@ -167,7 +178,11 @@ def case(story: dict[str, Any]) -> Case:
         for resource, since, until, reason in story.get("gaps", ())
     ]  # fmt: skip
     sources = [SourceState(cluster="here", **state) for state in story.get("sources", ())]
-    return Case(run=run, now=now, objects=(top, *pods), events=tuple(events), gaps=tuple(gaps), sources=tuple(sources))
+    bodies = {uid: msgspec.json.encode({"spec": spec}) for uid, spec in (story.get("specs") or {}).items()}
+    return Case(
+        run=run, now=now, objects=(top, *pods), bodies=bodies, events=tuple(events), gaps=tuple(gaps),
+        sources=tuple(sources),
+    )  # fmt: skip
 
 
 def judged(story: dict[str, Any], known: Catalogue) -> Verdict | None:

@@ -18,7 +18,8 @@ from tests.analysis.diagnosis.test_why_scenarios import filled
 KNOWN = load()
 SCENARIOS = stories("scenarios.yaml")
 CASES = stories("peers_cases.yaml")
-EVERY = {name: case(filled(name, of)) for of in (SCENARIOS, CASES) for name in of}
+FURTHER = stories("further_cases.yaml")
+EVERY = {name: case(filled(name, of)) for of in (SCENARIOS, CASES, FURTHER) for name in of}
 LEVELS = ("low", "medium", "high")
 
 names = st.sampled_from(sorted(EVERY))

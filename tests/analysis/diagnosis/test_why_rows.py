@@ -60,40 +60,62 @@ def honest(verdict: Verdict | None) -> bool:
 
 
 @pytest.mark.parametrize("state", ["Failed", "Stuck"])
-@pytest.mark.parametrize(("reason", "cause", "message", "also"), ROWS)
-def test_a_row_alone_is_found_or_is_said_to_say_nothing(
-    reason: str, cause: str, message: str, also: tuple[str, ...], state: str, known: Catalogue
-) -> None:
+def test_a_row_alone_is_found_or_is_said_to_say_nothing(state: str, known: Catalogue) -> None:
+    wrong = [
+        (reason, cause, message, verdict and verdict.cause)
+        for reason, cause, message, also in ROWS
+        for verdict in [diagnose(alone(reason, message, known.reason(reason), state=state), known)]
+        if not row_is_right(reason, cause, also, verdict, state, known)
+    ]
+
+    assert wrong == []
+
+
+def row_is_right(
+    reason: str, cause: str, also: tuple[str, ...], verdict: Verdict | None, state: str, known: Catalogue
+) -> bool:
+    """Whether the verdict on a run in which only this message was seen may be so."""
     found = known.cause(cause)
     entry = known.reason(reason)
-    verdict = diagnose(alone(reason, message, entry, state=state), known)
-
     if reason == "OOMKilled":
-        assert verdict is not None
-        assert verdict.cause == "oom_killed"
-    elif reason == "Unhealthy" and state == "Failed":
-        assert honest(verdict) or (verdict is not None and verdict.cause == cause)  # a probe may have ended nothing
-    elif found.role != "cause" or found.specificity <= 1:
+        return verdict is not None and verdict.cause == "oom_killed"
+    if reason == "Unhealthy" and state == "Failed":
+        # A probe may have ended nothing.
+        return honest(verdict) or (verdict is not None and verdict.cause == cause)
+    if found.role != "cause" or found.specificity <= 1:
         # The reason may name a cause where its message names none.
         by_reason = verdict is not None and entry is not None and verdict.cause == entry.cause
-        assert honest(verdict) or by_reason or (verdict is not None and verdict.confidence != "high")
-    else:
-        assert verdict is not None, message
-        assert verdict.cause in (cause, *also), (verdict.cause, verdict.summary)
-        assert verdict.blame in (found.blame, "configuration", known.cause(verdict.cause).blame)
+        return honest(verdict) or by_reason or (verdict is not None and verdict.confidence != "high")
+    return (
+        verdict is not None
+        and verdict.cause in (cause, *also)
+        and verdict.blame in (found.blame, "configuration", known.cause(verdict.cause).blame)
+    )
 
 
-@pytest.mark.parametrize("entry", KNOWN.entries, ids=lambda one: f"{one.reason}-{one.component}-{one.kind}")
 @pytest.mark.parametrize("state", ["Failed", "Running", "Pending", "Succeeded", "Stuck"])
-def test_a_reason_alone_gets_its_own_cause_or_none(state: str, entry: Entry, known: Catalogue) -> None:
-    reason = entry.reason.replace("*", "9")
-    verdict = diagnose(alone(reason, "", entry, state=state), known)
+def test_a_reason_alone_gets_its_own_cause_or_none(state: str, known: Catalogue) -> None:
+    wrong = [
+        (entry.reason, entry.component, entry.kind, verdict and (verdict.cause, verdict.confidence))
+        for entry in known.entries
+        for reason in [entry.reason.replace("*", "9")]
+        for verdict in [diagnose(alone(reason, "", entry, state=state), known)]
+        if not reason_is_right(reason, entry, verdict, state, known)
+    ]
 
-    if verdict is not None and verdict.cause:
+    assert wrong == []
+
+
+def reason_is_right(reason: str, entry: Entry, verdict: Verdict | None, state: str, known: Catalogue) -> bool:
+    """Whether the verdict on a run in which only this reason was seen may be so."""
+    if state == "Succeeded" and entry.role != "cause":
+        return verdict is None
+    if verdict is None:
+        return True
+    if verdict.cause:
         made = {maker.cause for maker in known.makers(reason)} | {"program_error", "cancelled"}
         made |= {"pull_failed"} if "Pull" in reason else set()
-        assert verdict.cause in {entry.cause, *made}
-    if entry.role in ("symptom", "consequence") and verdict is not None and verdict.category not in ("app", "deadline"):
-        assert verdict.confidence == "low"
-    if state == "Succeeded" and entry.role != "cause":
-        assert verdict is None
+        if verdict.cause not in {entry.cause, *made}:
+            return False
+    vague = entry.role in ("symptom", "consequence") and verdict.category not in ("app", "deadline")
+    return verdict.confidence == "low" if vague else True

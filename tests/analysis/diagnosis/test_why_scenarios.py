@@ -10,6 +10,7 @@ from tests.analysis.diagnosis.story import START, judged, seconds, stories
 
 SCENARIOS = stories("scenarios.yaml")
 CASES = stories("peers_cases.yaml")
+FURTHER = stories("further_cases.yaml")
 
 
 def filled(name: str, of: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -61,5 +62,12 @@ def test_a_scenario_gets_its_cause_and_none_of_the_wrong_ones(name: str, known: 
 @pytest.mark.parametrize("name", CASES)
 def test_a_case_that_others_got_wrong_is_judged_right(name: str, known: Catalogue) -> None:
     story = filled(name, CASES)
+
+    check(judged(story, known), story["want"], story.get("not", []))
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_a_further_case_is_judged_right(name: str, known: Catalogue) -> None:
+    story = filled(name, FURTHER)
 
     check(judged(story, known), story["want"], story.get("not", []))

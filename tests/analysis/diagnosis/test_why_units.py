@@ -8,6 +8,7 @@ from pipetrail.analysis.diagnosis.exits import rewrite
 from pipetrail.analysis.diagnosis.facts import facts
 from pipetrail.analysis.diagnosis.lives import lives
 from pipetrail.analysis.diagnosis.neighbours import amount
+from pipetrail.analysis.diagnosis.repeats import repeats
 from pipetrail.analysis.diagnosis.signals import Signal, signals
 from pipetrail.analysis.diagnosis.veto import veto
 from pipetrail.analysis.diagnosis.wording import quoted
@@ -24,6 +25,7 @@ def read(lines: list[str], known: Catalogue, pods: dict[str, dict[str, object]] 
     alive = lives(found, told)
     seen = signals(told, known)
     rewrite(seen, told, alive, known)
+    repeats(seen, told, alive)
     veto(seen, told, alive, known)
     return seen
 

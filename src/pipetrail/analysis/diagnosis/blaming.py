@@ -8,6 +8,7 @@ from pipetrail.analysis.diagnosis.neighbours import amount
 from pipetrail.analysis.diagnosis.signals import Signal
 from pipetrail.model.times import SECOND
 
+_AT_ONCE = 120 * SECOND
 _PATIENCE = 900 * SECOND  # a server that was killed by its probe before that may still have been loading
 
 
@@ -17,8 +18,19 @@ def refining(primary: Signal, graph: Graph) -> Signal | None:
     return min(found, key=lambda one: (-one.specificity, one.at, one.key, one.reason), default=None)
 
 
-def blamed(primary: Signal, refined: Signal | None, signals: Sequence[Signal], pods: Mapping[str, Life]) -> str:
-    """The blame of a verdict."""
+def blamed(
+    primary: Signal,
+    refined: Signal | None,
+    signals: Sequence[Signal],
+    pods: Mapping[str, Life],
+    changes: Sequence[str] = (),
+) -> str:
+    """The blame of a verdict.
+
+    :param changes: what is other than in the last good run.
+    """
+    if primary.blame == "unknown" and changes and _at_once(primary, pods):
+        return "user_code"
     if refined is not None and primary.blame != "configuration":
         return refined.blame
     if _greedy(primary, signals):
@@ -26,6 +38,14 @@ def blamed(primary: Signal, refined: Signal | None, signals: Sequence[Signal], p
     if primary.category == "probe" and _loading(primary, signals, pods):
         return "configuration"
     return primary.blame
+
+
+def _at_once(primary: Signal, pods: Mapping[str, Life]) -> bool:
+    """Whether a program ended right after its start: in the first run after a change it is the change."""
+    life = pods.get(primary.pod)
+    started = [time for time in life.started if time <= primary.at] if life is not None else []
+    ended = primary.ended and primary.category == "app"
+    return ended and bool(started) and primary.at - max(started) < _AT_ONCE
 
 
 def _greedy(primary: Signal, signals: Sequence[Signal]) -> bool:

@@ -22,6 +22,7 @@ _HARD = frozenset({"preemption", "eviction", "node", "gpu"})
 _DISRUPTIONS = frozenset({"preemption", "eviction", "node", "autoscaling"})
 _ROLES = {"cause": 0, "unknown": 1, "consequence": 2, "symptom": 2, "outcome": 3}
 _PULLS = {"ImagePullBackOff", "pull_backoff", "pull_error"}
+_LOST = frozenset({"node_lost", "node_not_ready", "node_rebooted"})
 _EPISODE = 60 * SECOND
 _VAGUE = 2  # the specificity of a program's end without a word
 _OUTCOMES = 1  # the specificity up to which a signal only repeats that something failed
@@ -79,6 +80,8 @@ class Chooser:
         if signal.about.kind == "Pod" or signal.own:
             return False
         hit = [one for one in self.graph.below(signal) if one.about.kind == "Pod" and not one.gone]
+        if not hit and self._swallowed(signal):
+            return all(one.after for one in self.pods.values() if one.node == signal.node and one.phase not in FINAL)
         return bool(hit) and all(self.superseded(one) for one in hit)
 
     def _candidates(self) -> list[Signal]:
@@ -90,16 +93,17 @@ class Chooser:
             return True
         if any(one.own and not one.passed for one in self.graph.below(signal)):
             return True
-        if signal.about.kind == "Node" and signal.category == "node" and not signal.passed:
-            # A lost node can't tell what became of the pods on it.
-            on = [one for one in self.pods.values() if one.node == signal.node and one.phase not in FINAL]
-            return (
-                signal.role == "cause"
-                and signal.specificity >= 3
-                and any(one.deleted is None and self.state not in FINAL for one in on)
-                and not {"node_lost", "node_not_ready", "node_rebooted"}.isdisjoint(signal.names)
-            )
-        return False
+        return self._swallowed(signal)
+
+    def _swallowed(self, signal: Signal) -> bool:
+        """Whether a node was lost that had pods of the run: it can't tell what became of them."""
+        if signal.about.kind != "Node" or signal.category != "node" or signal.passed or signal.role != "cause":
+            return False
+        if _LOST.isdisjoint(signal.names) or signal.specificity <= _VAGUE:
+            return False
+        on = [one for one in self.pods.values() if one.node == signal.node and one.phase not in FINAL]
+        still = self.state not in FINAL and any(one.deleted is None for one in on)
+        return still or any(one.deleted is not None and one.deleted >= signal.at for one in on)
 
     def _struck(self, signal: Signal) -> bool:
         """Whether it ended something of the run, or kept it from being made: what is more than a wait."""
@@ -118,7 +122,8 @@ class Chooser:
             told = signal.action == "status" or (signal.category in _HARD and broken)
             return (told or (lost and not signal.passed)) and signal.specificity > _OUTCOMES
         if not signal.own:
-            return any(self._struck(one) or one.ended for one in self.graph.below(signal) if one.own)
+            hit = any(self._struck(one) or one.ended for one in self.graph.below(signal) if one.own)
+            return hit or self._swallowed(signal)
         return False
 
     def _harms(self, signal: Signal) -> bool:
@@ -127,7 +132,7 @@ class Chooser:
             life = self.pods.get(signal.pod)
             if life is not None and life.phase in ("Failed",):
                 return signal.role == "cause" or signal.ended
-            return signal.role == "cause" and (life is None or life.deleted is None)
+            return (signal.role == "cause" or signal.held_off) and (life is None or life.deleted is None)
         return signal.role == "cause"
 
     def _delayed(self, signal: Signal) -> bool:
@@ -143,7 +148,7 @@ class Chooser:
 
     def _parents(self, signal: Signal) -> list[Signal]:
         """What explains a signal and can be a cause itself. A vague end explains no words that name a cause."""
-        least = _VAGUE if signal.worded and signal.specificity > _VAGUE + 1 else _OUTCOMES
+        least = _VAGUE if signal.worded and signal.specificity > _VAGUE else _OUTCOMES
         return [
             one
             for one in self.graph.above(signal)
@@ -155,11 +160,12 @@ class Chooser:
 
     def _rank(self, signal: Signal) -> tuple[object, ...]:
         late = self._late(signal)
+        class_ = self._class(signal)
         return (
-            self._class(signal),
+            class_,
             late,
             bool(self._parents(signal)),
-            -signal.specificity,
+            -signal.specificity if class_ != 1 else 0,  # of a limit and a person's wish the first ended it
             signal.at,
             signal.layer,
             signal.key,
@@ -275,10 +281,11 @@ def orphans(signals: Sequence[Signal], catalogue: Catalogue) -> None:
         for signal in signals:
             if _PULLS & signal.names and signal.role == "symptom":
                 become(signal, pull)
+                signal.worded = False
     program = catalogue.causes.get("program_error")
     if program is None:
         return
     for signal in signals:
         if signal.ended and not signal.gone and signal.role == "consequence" and signal.code not in (137, 143):
             become(signal, program)
-            signal.fields = {}
+            signal.fields, signal.worded = {}, False

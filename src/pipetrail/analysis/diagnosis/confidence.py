@@ -2,20 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipetrail.analysis.diagnosis.choosing import Choice
+from pipetrail.analysis.diagnosis.choosing import STOPS, Choice
+from pipetrail.analysis.diagnosis.deadlines import used_up
 from pipetrail.analysis.diagnosis.edges import Graph
 from pipetrail.analysis.diagnosis.facts import Fact
 from pipetrail.analysis.diagnosis.lives import Life
 from pipetrail.analysis.diagnosis.signals import Signal
 from pipetrail.analysis.diagnosis.verdict import Case, Confidence
+from pipetrail.analysis.diagnosis.veto import PATIENCE
 from pipetrail.analysis.states import FINAL
 from pipetrail.model import Micros
 from pipetrail.model.times import SECOND, format_time
 
 LEVELS: tuple[Confidence, ...] = ("low", "medium", "high")
-PATIENCE = 120 * SECOND
-"""A wait younger than this may be an ordinary one."""
-
 _MARGIN = 60 * SECOND
 _LOOK_BACK = 900 * SECOND
 _TTL = 3600 * SECOND
@@ -80,10 +79,16 @@ def confidence(
     level = LEVELS.index(primary.cause.most) if primary.role == "cause" else 0
     if primary.role == "cause" and primary.specificity < primary.cause.specificity:
         level = min(level, 1)
-    level = max(level, _plain(primary, graph, pods))
+    level = max(level, _plain(primary, case, graph, pods))
+    if primary.role == "cause" and (primary.everywhere or _witnessed(primary, graph)):
+        level = 2
     if not primary.own and not _named(primary, graph):
         level = min(level, 1)
-    if primary.blame == "unknown":
+    if primary.cause.id in STOPS and not any(one.started for one in pods.values()):
+        level = min(level, 1)
+    if primary.cause.suspect_hardware and not primary.ended and primary.blame != "infrastructure":
+        level = min(level, 1)
+    if primary.blame == "unknown" or "doubt" in primary.fields:
         level = min(level, 1)
     if choice.tied:
         level -= 1
@@ -94,8 +99,11 @@ def confidence(
     return LEVELS[max(level, 0)]
 
 
-def _plain(primary: Signal, graph: Graph, pods: Mapping[str, Life]) -> int:
-    """A program's own exit code is fair evidence where its pod was seen to run, and nothing else befell it."""
+def _plain(primary: Signal, case: Case, graph: Graph, pods: Mapping[str, Life]) -> int:
+    """A program's own exit code is fair evidence where its pod was seen to run, and nothing else befell it.
+
+    A deadline is good evidence where its limit is known and the work ran until then.
+    """
     life = pods.get(primary.pod)
     if primary.cause is None or primary.role != "cause":
         return 0
@@ -103,14 +111,31 @@ def _plain(primary: Signal, graph: Graph, pods: Mapping[str, Life]) -> int:
         seen = life is not None and not life.disrupted
         return int(seen and not graph.above(primary))
     if primary.category == "deadline":
-        return int(any(one.started for one in pods.values()))
+        return 2 if used_up(primary, case, pods) else int(any(one.started for one in pods.values()))
     return 0
+
+
+def _witnessed(primary: Signal, graph: Graph) -> bool:
+    """Whether a shortage of a node and the kubelet's own words on what it did to the run for it agree."""
+    if primary.own or primary.about.kind != "Node" or primary.category not in ("node", "eviction"):
+        return False
+    effects = [one for one in graph.effects.get(primary, []) if one.own and one.role == "cause"]
+    return any(one.worded and one.category == "eviction" and one.specificity >= primary.specificity for one in effects)
 
 
 def _named(primary: Signal, graph: Graph) -> bool:
     """Whether what a fault beside the run did to it says so itself, not only by its time."""
     effects = [one for one in graph.effects.get(primary, []) if one.own and one.role == "cause"]
-    return any(one.specificity >= 3 and (not one.ended or one.reason not in one.names) for one in effects)
+    return any(
+        one.specificity >= 3
+        and (not one.ended or one.reason not in one.names or (one.category == primary.category and _apt(one)))
+        for one in effects
+    )
+
+
+def _apt(end: Signal) -> bool:
+    """Whether an end is told in words of its own, or by the kubelet that lost the container."""
+    return end.worded or "container_lost" in end.names
 
 
 def _open(primary: Signal, graph: Graph) -> bool:
@@ -129,4 +154,5 @@ def _young(case: Case, primary: Signal) -> bool:
         "capacity", "scheduling", "quota", "image", "storage", "network", "config", "autoscaling", "control-plane",
         "policy",
     )  # fmt: skip
-    return waits and primary.specificity < 5 and case.now - primary.at < PATIENCE
+    passing = primary.specificity < 5 or (primary.cause is not None and primary.cause.retry == "yes")
+    return waits and passing and case.now - primary.at < PATIENCE

@@ -6,10 +6,13 @@ from pipetrail.analysis.diagnosis.exits import rewrite
 from pipetrail.analysis.diagnosis.facts import facts
 from pipetrail.analysis.diagnosis.last_resort import last_resort
 from pipetrail.analysis.diagnosis.lives import lives
+from pipetrail.analysis.diagnosis.neighbours import PRESSURE
+from pipetrail.analysis.diagnosis.repeats import repeats
+from pipetrail.analysis.diagnosis.sides import side_containers
 from pipetrail.analysis.diagnosis.signals import Signal, signals
 from pipetrail.analysis.diagnosis.telling import Findings, undetermined, verdict
 from pipetrail.analysis.diagnosis.verdict import Case, Verdict
-from pipetrail.analysis.diagnosis.veto import veto
+from pipetrail.analysis.diagnosis.veto import PATIENCE, veto
 from pipetrail.catalogue import Catalogue
 
 _UNEXPLAINED = frozenset({"Failed", "Stuck", "Zombie", "Preempted"})
@@ -25,6 +28,8 @@ def diagnose(case: Case, catalogue: Catalogue) -> Verdict | None:
     pods = lives(case, known)
     seen = signals(known, catalogue)
     rewrite(seen, known, pods, catalogue)
+    side_containers(seen, known, case, pods, catalogue)
+    repeats(seen, known, pods)
     veto(seen, known, pods, catalogue)
     orphans(seen, catalogue)
     claims = {
@@ -34,19 +39,32 @@ def diagnose(case: Case, catalogue: Catalogue) -> Verdict | None:
     }
     graph = Graph(seen, catalogue, pods, claims)
     choice = Chooser(case.run.state, seen, graph, pods, known).choose()
+    if choice.primary is not None:
+        _evicting(choice.primary, graph)
     if choice.primary is None or undetermined(choice.primary) or _held(choice.primary, case):
         resort = last_resort(case, known, pods, seen, catalogue)
         if resort is not None and (choice.primary is None or resort.specificity > choice.primary.specificity):
             choice = Choice(primary=resort, recovered=choice.recovered, episodes=choice.episodes)
-    if choice.primary is None and case.run.state not in _UNEXPLAINED:
-        return None
-    if (
-        choice.primary is not None
-        and undetermined(choice.primary)
-        and case.run.state in ("Succeeded", "Running", "Pending")
-    ):
+    if (choice.primary is None or undetermined(choice.primary)) and not _asks(choice, case):
         return None
     return verdict(Findings(case, known, seen, graph, pods), choice)
+
+
+def _evicting(primary: Signal, graph: Graph) -> None:
+    """A shortage of a node that drove pods of the run out is an eviction to the run."""
+    if not PRESSURE.isdisjoint(primary.names) and any(
+        one.own and one.category == "eviction" for one in graph.below(primary)
+    ):
+        primary.category = "eviction"
+
+
+def _asks(choice: Choice, case: Case) -> bool:
+    """Whether it has to be said that the cause is not known: of a run that is well there is nothing to explain."""
+    if case.run.state in ("Succeeded", "Running"):
+        return choice.primary is not None and (choice.recovered or choice.primary.held_off)
+    if case.run.state == "Pending":
+        return case.now - (case.run.created if case.run.created is not None else case.now) >= PATIENCE
+    return choice.primary is not None or case.run.state in _UNEXPLAINED
 
 
 def _held(primary: Signal, case: Case) -> bool:

@@ -14,6 +14,7 @@ NODE_SKEW = 60 * SECOND
 """A node's condition is told late: the control plane waits for its reports before it gives it up."""
 
 _ENOUGH = 8
+_EXACT = 4  # the specificity from which words name a cause exactly
 
 SETTINGS: Mapping[str, Micros | None] = {
     "tolerationSeconds": 300 * SECOND,
@@ -114,6 +115,8 @@ class Graph:
             if near:
                 self.refined.setdefault(effect, []).append(cause)
             return near
+        if edge.relation == "node" and effect.ended and effect.worded and _other(cause, effect):
+            return False
         if not self._in_time(edge, cause, effect) or not self._related(edge.relation, cause, effect):
             return False
         self._joined.add((cause, effect))
@@ -219,6 +222,14 @@ class Graph:
         if found is None:
             found = self._below[signal] = _closure(signal, self.effects)
         return found
+
+
+def _other(cause: Signal, effect: Signal) -> bool:
+    """Whether the last words of a program name another cause so exactly that mere nearness in time says nothing."""
+    named = effect.cause
+    if named is None or effect.role != "cause" or effect.specificity < _EXACT:
+        return False
+    return named.category != cause.category and named.blame in ("user_code", "configuration")
 
 
 def _closure(signal: Signal, steps: Mapping[Signal, Sequence[Signal]]) -> frozenset[Signal]:

@@ -12,7 +12,6 @@ SLACK = 35 * SECOND
 """How much later what made an end may seem to be told than the end itself: the clocks of nodes differ."""
 
 _SKEW = 5 * SECOND
-_REPEATED = 2  # on so many nodes the same code speaks of the program
 
 
 def rewrite(signals: Sequence[Signal], facts: Iterable[Fact], pods: Mapping[str, Life], catalogue: Catalogue) -> None:
@@ -33,7 +32,6 @@ def rewrite(signals: Sequence[Signal], facts: Iterable[Fact], pods: Mapping[str,
         maker = catalogue.maker(signal.reason, "Error", earlier)
         if maker is not None and (signal.cause is None or not _told(signal, catalogue)):
             become(signal, maker)
-    _repeated(signals)
 
 
 def _words(fact: Fact) -> tuple[str, ...]:
@@ -52,16 +50,3 @@ def become(signal: Signal, cause: Cause) -> None:
     signal.names |= {cause.id, f"category:{cause.category}"}
     signal.cause, signal.category, signal.blame = cause, cause.category, cause.blame
     signal.role, signal.specificity = cause.role, cause.specificity
-
-
-def _repeated(signals: Sequence[Signal]) -> None:
-    """The same code on several nodes, one pod after another: it is the program, wherever it runs."""
-    nodes: dict[str, dict[int, set[str]]] = {}
-    for signal in signals:
-        if signal.ended and signal.node and signal.code is not None:
-            nodes.setdefault(signal.step, {}).setdefault(signal.code, set()).add(signal.node)
-    for signal in signals:
-        if signal.ended and signal.blame == "unknown" and signal.role == "cause" and signal.code is not None:
-            others = {one.attempt for one in signals if one.step == signal.step and one.code == signal.code}
-            if len(nodes.get(signal.step, {}).get(signal.code, ())) >= _REPEATED and len(others) >= _REPEATED:
-                signal.blame = "user_code"

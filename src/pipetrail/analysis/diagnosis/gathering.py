@@ -23,12 +23,14 @@ def gathered(
     bodies: Mapping[str, bytes] | None = None,
     gaps: Iterable[Gap] = (),
     sources: Iterable[SourceState] = (),
+    changes: Iterable[str] = (),
 ) -> Case:
     """The case of one run.
 
     :param events: those linked to the run, and any others of its cluster; what has nothing to do with it is left out.
     :param objects: those of the run, where they are known already.
     :param bodies: kept bodies by uid.
+    :param changes: what is other than in the last good run of the same pipeline, where that was compared.
     """
     if objects is None:
         objects = [thing for thing, _ in members_of(linker, [run])[run.cluster, run.id]]
@@ -44,6 +46,7 @@ def gathered(
         events=tuple(event for event in events if event.cluster == run.cluster),
         gaps=tuple(gap for gap in gaps if gap.cluster == run.cluster),
         sources=tuple(state for state in sources if state.cluster == run.cluster),
+        changes=tuple(changes),
     )
 
 

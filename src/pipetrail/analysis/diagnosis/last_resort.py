@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from pipetrail.analysis.diagnosis.confidence import PATIENCE
 from pipetrail.analysis.diagnosis.facts import Fact
 from pipetrail.analysis.diagnosis.lives import Life
 from pipetrail.analysis.diagnosis.queues import pulling
 from pipetrail.analysis.diagnosis.signals import Signal
 from pipetrail.analysis.diagnosis.verdict import Case
+from pipetrail.analysis.diagnosis.veto import PATIENCE
 from pipetrail.analysis.world import Thing
 from pipetrail.catalogue import Catalogue
 from pipetrail.model import Micros, ObjectRef
@@ -52,7 +52,8 @@ def _program(
     """A pod that ran and is gone without a word, and nothing that befell it: its program is the likeliest."""
     ran = [life for life in pods.values() if life.started and life.phase != "Succeeded" and not life.disrupted]
     ran = [life for life in ran if life.phase == "Failed" or life.going is not None]
-    hard = any(one.pod in pods and one.category in _HARD and not one.gone for one in signals)
+    nodes = {life.node for life in ran}
+    hard = any((one.pod in pods or one.node in nodes) and one.category in _HARD and not one.gone for one in signals)
     hard = hard or any("step_pod_deleted" in one.names for one in signals)  # its controller saw it go before its end
     if not ran or hard or any(one.ended for one in signals):
         return None

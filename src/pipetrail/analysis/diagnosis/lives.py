@@ -59,6 +59,9 @@ def lives(case: Case, facts: Sequence[Fact]) -> dict[str, Life]:
         life = found.setdefault(key_of(ref), Life(key=key_of(ref), about=ref))
         shell = thing.shell
         life.created, life.node = thing.created, thing.node or life.node
+        link = link_of(thing, case.run.id)
+        if link is not None and not life.step:
+            life.step = link.step or link.replica or ""
         life.deleting, life.deleted = thing.deleting or life.deleting, thing.deleted or life.deleted
         if shell is not None:
             life.bound = shell.bound_at or life.bound

@@ -11,19 +11,25 @@ _USING = re.compile(r"was using ([\d.]{1,15}(?:[KMGTPE]i?|k|m)?)\b")
 _AMOUNT = re.compile(r"([\d.]{1,15})([KMGTPE]i?|k|m)?")
 _UNITS = {"": 1.0, "m": 1e-3, "k": 1e3, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18}
 _BINARY = {f"{unit}i": 1024.0**power for power, unit in enumerate("KMGTPE", 1)}
-_PRESSURE = frozenset(
-    {"node_pressure", "node_disk_pressure", "node_memory_pressure", "node_memory", "node_disk", "evicted"}
-)
+PRESSURE = frozenset({"node_pressure", "node_disk_pressure", "node_memory_pressure", "node_pid_pressure"})
+"""Shortages of a node."""
+
+_CHANGED = "a change alone is no cause, but it is the first thing to look at"
+_MOST = 5  # changes that are told
+
+_SHORT = PRESSURE | {"node_memory", "node_disk", "evicted"}
 
 
 def neighbours(case: Case, primary: Signal | None) -> list[Aside]:
     """What others did that belongs into a verdict of this cause."""
     found: list[Aside] = []
     if primary is not None and primary.cause is not None:
-        if primary.cause.id in _PRESSURE and (largest := _largest(case, primary)) is not None:
+        if primary.cause.id in _SHORT and (largest := _largest(case, primary)) is not None:
             found.append(largest)
         if primary.category == "preemption" and (by := _preemptor(case)) is not None:
             found.append(by)
+    if primary is not None and primary.blame in ("user_code", "configuration", "unknown"):
+        found += [Aside(text=f"changed since the last good run: {text}", why=_CHANGED) for text in case.changes[:_MOST]]
     if (strangers := _strangers(case)) is not None:
         found.append(strangers)
     return found

@@ -23,6 +23,7 @@ _GENERIC = (
     ("FailedScheduling", ("nodes are available",)),
 )
 _KINDS = {"PersistentVolumeClaim": "storage", "PersistentVolume": "storage"}
+_NEVER_RAN = 128  # the runtime's exit code for a container that it could not start
 _IDS = 12  # ids of events that are kept of one signal
 _LAYERS = {"Node": 0, "NodeClaim": 0, "PersistentVolumeClaim": 1, "PersistentVolume": 1, "Pod": 2, "Job": 3}
 
@@ -60,6 +61,8 @@ class Signal(msgspec.Struct, eq=False, kw_only=True):
     stated: bool = False
     worded: bool = False
     """Whether its message names the cause."""
+    everywhere: bool = False
+    """Whether its message names this and nothing else, for each node that there is."""
     gone: str = ""
     passed: str = ""
     others: tuple[tuple[Cause, dict[str, str]], ...] = ()
@@ -74,6 +77,11 @@ class Signal(msgspec.Struct, eq=False, kw_only=True):
     def ended(self) -> bool:
         """Whether it is the end of a container."""
         return self.code is not None and self.action in ("terminated", "exitcode")
+
+    @property
+    def held_off(self) -> bool:
+        """Whether a container is kept waiting, as starting or pulling it failed again and again."""
+        return self.action == "waiting" and self.reason.endswith("BackOff")
 
 
 def signals(facts: Iterable[Fact], catalogue: Catalogue) -> list[Signal]:
@@ -124,6 +132,7 @@ def _without_echoes(ordered: list[Signal]) -> list[Signal]:
 def _merge(known: Signal, more: Signal) -> None:
     if more.last >= known.last:
         known.message, known.fields, known.others = more.message, more.fields, more.others
+        known.everywhere = more.everywhere
         known.blame = more.blame
     known.at, known.last = min(known.at, more.at), max(known.last, more.last)
     known.count += more.count
@@ -164,6 +173,8 @@ class _Reading:
         made.blame = entry.blame
         if entry.category != "symptom":
             made.category = entry.category
+        if cause.by_message:
+            made.blame, made.specificity = "unknown", min(made.specificity, 2)
         return made
 
     def _refined(self, fact: Fact, entry: Entry | None, found: tuple[tuple[Cause, dict[str, str]], ...]) -> Signal:
@@ -175,11 +186,15 @@ class _Reading:
             made.names.discard(fact.reason)
             if cause.specificity <= 3 or cause.role == "consequence":
                 made.names.add(fact.reason)
-            if cause.blame != "infrastructure" and made.category != "oom":
+            ran = fact.code != _NEVER_RAN and made.category != "image"
+            if ran and cause.blame not in ("infrastructure", "unknown") and made.category != "oom":
                 # Its last words say more exactly what went wrong in the program; it was the program all the same.
                 made.category = "app"
         modifiers = {one.id: said for one, said in found if one.role == "modifier"}
         whole = _nodes_in(fact.message)
+        named = [said for one, said in found if one.role != "modifier"]
+        alone = all(one is cause for one, _ in found if one.role != "modifier")
+        made.everywhere = alone and 0 < whole == sum(_number(said.get("nodes", "")) for said in named)
         shut = _number(modifiers.get("preemption_not_helpful", {}).get("nodes", ""))
         if made.category == "capacity" and whole and whole == shut == _number(fields.get("nodes", "")):
             # No node would have the room if all others left it.

@@ -15,11 +15,18 @@ from pipetrail.analysis.diagnosis.neighbours import neighbours
 from pipetrail.analysis.diagnosis.queues import gang, place_in_queue, pulling
 from pipetrail.analysis.diagnosis.signals import Signal
 from pipetrail.analysis.diagnosis.verdict import Aside, Attempt, Case, Verdict
+from pipetrail.analysis.diagnosis.veto import BEFORE_START
 from pipetrail.analysis.states import FINAL
 from pipetrail.model import ObjectRef
 
 _STEPS = 8  # of a chain
 _ASIDES = 12
+_TELLERS = {
+    "image": "the registry's answer: no event or state with the failed pull itself was recorded",
+    "eviction": "why it was evicted: neither the kubelet's words nor the state of the node were recorded",
+    "deadline": "why it did not run: it had a deadline, and nothing that kept its pods from starting was recorded",
+}
+_FOLLOWED = 40  # consequences
 
 
 class Findings(msgspec.Struct, frozen=True):
@@ -33,10 +40,12 @@ class Findings(msgspec.Struct, frozen=True):
 
 
 def undetermined(signal: Signal) -> bool:
-    """Whether a signal only says that something is wrong, not what."""
+    """Whether a signal only says that something is wrong, not what, or not whose turn it is."""
     if signal.cause is None or signal.role not in ("cause", "unknown"):
         return True
-    return signal.specificity <= 1 and signal.category != "deadline"
+    if signal.category == "deadline":
+        return False
+    return signal.specificity <= 1 or (signal.specificity == 2 and signal.blame == "unknown" and not signal.worded)
 
 
 def verdict(found: Findings, choice: Choice) -> Verdict:
@@ -49,10 +58,11 @@ def verdict(found: Findings, choice: Choice) -> Verdict:
         path = _path(primary, found) if primary is not None else []
         made = Verdict(
             run=run.id, system=run.system, cluster=run.cluster, namespace=run.namespace, name=run.name, state=run.state,
-            cause="", reason="", category="unknown", blame="unknown", confidence="low",
+            cause="", reason="", category=_kind(primary), blame="unknown", confidence="low",
             since=primary.at if primary is not None else _since(found), about=about, chain=wording.chain(path),
             also_seen=_also(primary, choice, found, path), ruled_out=_ruled(found, path), evidence=_evidence(path),
-            missing=tuple(lacking or _lacks(found)), recovered=choice.recovered, attempts=_attempts(choice),
+            missing=tuple(lacking or _lacks(found, primary)), recovered=choice.recovered, attempts=_attempts(choice),
+            consequences=wording.chain(path[1:]),
         )  # fmt: skip
         return msgspec.structs.replace(made, summary=wording.summary(made, primary, [case.run.why]))
     path = _path(primary, found)
@@ -60,6 +70,7 @@ def verdict(found: Findings, choice: Choice) -> Verdict:
         lacking.append("the exit code and the last words of the container: its pod is gone or does not tell")
     refined = refining(primary, found.graph)
     notes = neighbours(case, primary)
+    followed = _consequences(primary, found, path)
     cause = primary.cause
     made = Verdict(
         run=run.id,
@@ -71,18 +82,20 @@ def verdict(found: Findings, choice: Choice) -> Verdict:
         cause=cause.id if cause is not None else "",
         reason=primary.reason,
         category=primary.category,
-        blame=blamed(primary, refined, found.signals, found.pods),
+        blame=blamed(primary, refined, found.signals, found.pods, case.changes),
         confidence=confidence(case, choice, found.graph, found.pods, lacking),
         since=primary.at,
         about=primary.about,
         chain=wording.chain(path),
+        consequences=wording.chain(followed),
         also_seen=(*_also(primary, choice, found, path), *notes),
-        ruled_out=_ruled(found, path),
+        ruled_out=_ruled(found, [*path, *followed]),
         remedy=_remedy(primary, refined, found),
         evidence=_evidence([*path, refined] if refined is not None else path),
         missing=tuple(lacking),
         recovered=choice.recovered,
         attempts=_attempts(choice),
+        sub_cause=cause.id if cause is not None and primary.worded else "",
         title=cause.title if cause is not None else "",
         step=primary.step or next((one.step for one in path if one.step), ""),
         exit_code=primary.code,
@@ -107,8 +120,15 @@ def _since(found: Findings) -> int:
     return run.finished or run.created or (found.facts[0].at if found.facts else found.case.now)
 
 
-def _lacks(found: Findings) -> list[str]:
+def _kind(primary: Signal | None) -> str:
+    """Which kind of thing went wrong, where that much is known: a pull, an eviction."""
+    return primary.category if primary is not None and primary.category in ("image", "eviction") else "unknown"
+
+
+def _lacks(found: Findings, primary: Signal | None) -> list[str]:
     """What would have told, where nothing did."""
+    if primary is not None and primary.category in _TELLERS:
+        return [_TELLERS[primary.category]]
     if any(one.ended and one.code in (137, 143) for one in found.signals):
         return ["who ended the container: no eviction, preemption, deletion or probe was recorded before it"]
     if not any(fact.own and not fact.stated for fact in found.facts):
@@ -134,6 +154,25 @@ def _path(primary: Signal, found: Findings) -> list[Signal]:
     return [primary, *rest]
 
 
+def _consequences(primary: Signal, found: Findings, path: Sequence[Signal]) -> list[Signal]:
+    """What followed: the rest of the path, what the cause explains, and the ends that it brought to others.
+
+    Where the cause only kept something from starting, it ended nobody: who was told to go was told by someone else.
+    """
+    below = found.graph.below(primary)
+    ends = primary.category not in BEFORE_START
+    seen = [
+        one
+        for one in found.signals
+        if one is not primary
+        and (one in path or one in below or (ends and one.gone and one.ended and one.own and one.at >= primary.at))
+    ]
+    first: dict[tuple[str, str], Signal] = {}
+    for one in sorted(seen, key=lambda one: (one.at, one.layer, one.key, one.reason)):
+        first.setdefault((one.key, one.reason), one)
+    return list(first.values())[:_FOLLOWED]
+
+
 def _evidence(path: Sequence[Signal]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(id_ for one in path for id_ in one.ids))
 
@@ -150,11 +189,9 @@ def _also(primary: Signal | None, choice: Choice, found: Findings, path: Sequenc
     below = found.graph.below(primary) if primary is not None else set()
     rows: list[tuple[Signal, str]] = []
     for one in found.signals:
-        if one in path or one.gone or one.passed or one.role in ("outcome", "symptom"):
+        if one in path or one in below or one.gone or one.passed or one.role in ("outcome", "symptom"):
             continue
-        if one in below:
-            rows.append((one, "it follows from the cause"))
-        elif primary is not None and one.own:
+        if primary is not None and one.own:
             rows.append((one, _less(one, primary)))
     if primary is not None:
         for cause, fields in primary.others:

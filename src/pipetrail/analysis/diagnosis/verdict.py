@@ -18,6 +18,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     ``objects`` are those of the run, ``around`` those beside it: its nodes, claims and queue, and their neighbours.
     ``bodies`` are the latest kept bodies by uid, as far as they are at hand: a container's own words stand only there.
     ``events`` are those linked to the run, and those of the nodes, claims and autoscalers around it.
+    ``changes`` say what is other than in the last good run of the same pipeline, each as ``image ml/train:1.4 to 1.5``.
     """
 
     run: Run
@@ -28,6 +29,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     events: Sequence[Event] = ()
     gaps: Sequence[Gap] = ()
     sources: Sequence[SourceState] = ()
+    changes: Sequence[str] = ()
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +38,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     at: Micros
     text: str
     events: tuple[str, ...] = ()
+    about: ObjectRef = ObjectRef()
+    reason: str = ""
 
 
 class Aside(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +48,8 @@ class Aside(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     why: str
     events: tuple[str, ...] = ()
+    about: ObjectRef = ObjectRef()
+    reason: str = ""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +88,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     about: ObjectRef = ObjectRef()
     summary: str = ""
     chain: tuple[Step, ...] = ()
+    consequences: tuple[Step, ...] = ()
+    """All that followed from the cause, those of its chain too, in the order of time."""
     also_seen: tuple[Aside, ...] = ()
     ruled_out: tuple[Aside, ...] = ()
     remedy: str = ""
@@ -89,6 +97,8 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()
     recovered: bool = False
     attempts: tuple[Attempt, ...] = ()
+    sub_cause: str = ""
+    """The cause where the words of a message told it, as of a FailedScheduling; empty where the reason says it all."""
     title: str = ""
     """The cause in a few words."""
     step: str = ""

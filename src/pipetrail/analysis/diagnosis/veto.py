@@ -10,9 +10,13 @@ from pipetrail.catalogue import Catalogue
 from pipetrail.model import Micros
 from pipetrail.model.times import SECOND
 
+PATIENCE = 120 * SECOND
+"""A wait younger than this may be an ordinary one."""
+
+_RAN = ("Running", "Succeeded", "Failed")
 _SKEW = 2 * SECOND
 _GANG = 1860 * SECOND  # how long a collective waits for a dead peer, and some more
-_BEFORE_START = frozenset(
+BEFORE_START = frozenset(
     {
         "autoscaling",
         "capacity",
@@ -26,17 +30,32 @@ _BEFORE_START = frozenset(
         "policy",
     }
 )
+"""Categories of what keeps something from starting."""
+
 _LATE = 0.5  # of the time until a deadline; a wait that took as much of it is why it passed
 
 
 def veto(signals: Sequence[Signal], facts: Sequence[Fact], pods: Mapping[str, Life], catalogue: Catalogue) -> None:
     """Mark the signals that passed, and those that are only a consequence by their order."""
+    _never_begun(signals, facts, pods)
     _recovered(signals, facts, pods, catalogue)
     _superseded_messages(signals)
     _succeeded(signals, pods)
     _told_to_go(signals, facts, pods, catalogue)
     _followed(signals, catalogue)
     _harmless_probes(signals, pods)
+
+
+def _never_begun(signals: Sequence[Signal], facts: Sequence[Fact], pods: Mapping[str, Life]) -> None:
+    """Work that was never begun was not too slow, nor stopped for nothing: what kept it from its start is the cause."""
+    begun = min((fact.at for fact in facts if fact.own), default=0)
+    if any(life.started or (life.placed and life.phase in _RAN) for life in pods.values()):
+        return
+    for signal in signals:
+        cause = signal.cause.id if signal.cause is not None else ""
+        late = cause == "deadline_passed" and not signal.worded and (bool(pods) or signal.about.kind == "Job")
+        if late or (cause == "workflow_stopped" and signal.at - begun >= PATIENCE):
+            signal.role = "symptom"
 
 
 def _recovered(
@@ -46,13 +65,16 @@ def _recovered(
     for fact in facts:
         place = (fact.key, fact.reason)
         times[place] = max(times.get(place, fact.at), fact.at)
+        if fact.own:
+            times["", fact.reason] = max(times.get(("", fact.reason), fact.at), fact.at)
         if fact.condition and fact.holds == "True":
             times[fact.key, fact.condition] = max(times.get((fact.key, fact.condition), fact.at), fact.at)
     for signal in signals:
         for recovery in catalogue.recoveries:
             if signal.names.isdisjoint(recovery.of):
                 continue
-            by = max((times.get((signal.key, reason), 0) for reason in recovery.by), default=0)
+            key = "" if recovery.anywhere else signal.key
+            by = max((times.get((key, reason), 0) for reason in recovery.by), default=0)
             if by > signal.last or (by == signal.last and signal.action != "condition" and by > signal.at):
                 signal.passed = "it passed"
     for signal in signals:
@@ -68,7 +90,17 @@ def _recovered(
             step = [one.created or one.bound or 0 for one in pods.values() if one.step == signal.step]
             if any(time > signal.last - _SKEW for time in (step if signal.step and step else made) if time):
                 signal.passed = "its pods were made later"
+    _pulled(signals, facts)
     _untouched_nodes(signals, pods)
+
+
+def _pulled(signals: Sequence[Signal], facts: Sequence[Fact]) -> None:
+    """A pull that failed and succeeded later, for the same container: others of the pod are pulled meanwhile."""
+    times = {(fact.key, fact.about.field_path): fact.at for fact in facts if fact.reason == "Pulled"}
+    for signal in signals:
+        path = signal.about.field_path
+        if signal.category == "image" and path and times.get((signal.key, path), 0) > signal.last:
+            signal.passed = "the image was pulled later"
 
 
 def _untouched_nodes(signals: Sequence[Signal], pods: Mapping[str, Life]) -> None:
@@ -84,7 +116,7 @@ def _untouched_nodes(signals: Sequence[Signal], pods: Mapping[str, Life]) -> Non
 def _before_start(signal: Signal) -> bool:
     if signal.ended or (signal.action == "status" and signal.about.kind == "Pod"):
         return False
-    return signal.category in _BEFORE_START or "Failed" in signal.names or "pull_failed" in signal.names
+    return signal.category in BEFORE_START or "Failed" in signal.names or "pull_failed" in signal.names
 
 
 def _superseded_messages(signals: Sequence[Signal]) -> None:

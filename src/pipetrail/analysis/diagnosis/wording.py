@@ -70,14 +70,16 @@ def remedy(signal: Signal) -> str:
 
 def chain(path: Sequence[Signal]) -> tuple[Step, ...]:
     """The steps from the cause to the end."""
-    return tuple(Step(at=one.at, text=seen(one), events=tuple(one.ids)) for one in path)
+    return tuple(
+        Step(at=one.at, text=seen(one), events=tuple(one.ids), about=one.about, reason=one.reason) for one in path
+    )
 
 
 def asides(found: Iterable[tuple[Signal, str]], most: int) -> tuple[Aside, ...]:
     """Other things that were seen, each with why it is not the cause."""
     told_: dict[tuple[str, str], Aside] = {}
     for signal, why in found:
-        aside = Aside(text=seen(signal), why=why, events=tuple(signal.ids))
+        aside = Aside(text=seen(signal), why=why, events=tuple(signal.ids), about=signal.about, reason=signal.reason)
         told_.setdefault((aside.text, why), aside)
         if len(told_) >= most:
             break
