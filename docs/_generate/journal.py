@@ -30,10 +30,19 @@ MEANINGS = {
     "sources": "How each source stands, and the position from which it goes on",
     "gaps": "Where something may be missing",
     "rejects": "The last 1,000 inputs that could not be recorded",
-    "prunes": "What history was taken away, when and why",
+    "prunes": "What history was taken away, when and why, and the `seq` of its first and last event",
     "declared": "Each fact that its Event named by an id, the greatest total that was seen of it, and the `seq` of its "
     "first event. `key` is a hash of cluster, namespace and id",
-    "runs": "Each run that something belongs to. `name` is what people call it, `state` how it stands since `state_at`",
+    "runs": "Each run that something belongs to. `name` is what people call it, `state` how it stands since "
+    "`state_at`; `turn` is its last one, `waits` the verdict on it while it waits",
+    "turns": "Each change of a run's state, and what was known of the run then. One that `corrects` another says the "
+    "same state with a better cause, in a higher revision",
+    "tallied_events": "How often events of a reason and severity happened, also of those that were pruned; all up to "
+    "`tallied_seq` of `meta` is counted, here and in the next four",
+    "tallied_gaps": "How many gaps there were",
+    "tallied_runs": "How each run was counted last",
+    "pipelines": "Each pipeline, how many runs it had, and whether metrics show it by its name",
+    "tallies": "What is counted of a pipeline's runs; `run`, `seen` and `at` are the last that added something",
     "verdicts": "What only a verdict has, by the `seq` of its event; `hash` is the event's own",
     "raised": "Which event was given better links later, and the `seq` of that change",
     "links_N": "Each distinct set of links to runs once; `run` of an event is the number of its set",

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from pipetrail.model import Batch, Event, Link, Micros, ObjectQuery, ObjectRef, ObjectVersion, Query, Standing
 from pipetrail.stores.sqlite import Journal, JournalReader, Retention
@@ -51,7 +52,8 @@ def test_the_last_word_on_a_run_counts(journal: Journal, reader: JournalReader) 
     put(journal, told=(standing(state="Pending"),))
     put(journal, told=(standing(state="Running", at=START + 1), standing("r2")))
 
-    assert standings(reader) == [standing(state="Running", at=START + 1), standing("r2")]
+    found = [replace(one, seq=0) for one in standings(reader)]
+    assert found == [standing(state="Running", at=START + 1), standing("r2")]
 
 
 def test_runs_are_found_by_their_state_and_since_when_they_have_it(journal: Journal, reader: JournalReader) -> None:

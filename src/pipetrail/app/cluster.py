@@ -31,7 +31,8 @@ _log = logging.getLogger(__name__)
 
 DISCOVERY_SECONDS = 60.0
 _DISCOVERY_RETRY_SECONDS = 10.0
-_JUDGE_SECONDS = 0.25
+_JUDGE_SECONDS = 0.1
+_REST_SECONDS = 0.25
 _NAMESPACES = next(resource for resource in CORE if resource.plural == "namespaces")
 
 
@@ -150,14 +151,20 @@ class ClusterRecorder:
 
     async def _judge(self, verdicts: Verdicts) -> None:
         """Look again and again at the runs that changed."""
+        took = 0.0
         with JournalReader(self._journal) as reader:
             while True:
-                await asyncio.sleep(_JUDGE_SECONDS)
-                now = self._now()
+                # However much there is to judge, half of the time is left to recording.
+                await asyncio.sleep(min(max(_JUDGE_SECONDS, took), _REST_SECONDS))
+                began, now = time.monotonic(), self._now()
                 if due := verdicts.due(now):
+                    # What changed these runs must be there to be read; and a verdict need not wait for other events.
+                    await self._writer.flush()
                     judged = await asyncio.to_thread(verdicts.judge, reader, due, now)
                     for batch in verdicts.settle(judged):
                         await self._writer.put(batch)
+                        await self._writer.flush()
+                took = time.monotonic() - began
 
     async def _discover(self, api: Api, tasks: asyncio.TaskGroup) -> bool:
         """Follow what is served now and not followed yet. False where not all of it could be found out."""

@@ -20,6 +20,7 @@ from pipetrail.model.types import (
     SourceObject,
     SourceState,
     Standing,
+    Wait,
 )
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "Standing",
     "Store",
     "Temporary",
+    "Wait",
     "event_id",
     "fingerprint",
     "format_time",

@@ -34,6 +34,10 @@ class Temporary(Exception):
 class Permanent(Exception):
     """Sending failed, and the same batch can never succeed."""
 
+    def __init__(self, message: str, failure: Failure = "client") -> None:
+        super().__init__(message)
+        self.failure = failure
+
 
 class Source(Protocol):
     """Turns one origin into batches, from a position onwards, for ever or until the origin ends."""
@@ -79,12 +83,14 @@ class Again(msgspec.Struct, frozen=True):
 
     reason: str
     after: float | None = None
+    failure: Failure = "limited"
 
 
 class Rejected(msgspec.Struct, frozen=True):
     """A receiver can never take this event as it is: it goes to the dead letters, and the others go on."""
 
     reason: str
+    failure: Failure = "client"
 
 
 Answer = Again | Rejected | None

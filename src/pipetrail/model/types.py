@@ -160,8 +160,9 @@ class Raise(msgspec.Struct, frozen=True, kw_only=True):
 class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How a run stands, since when, and what was known of it then.
 
-    ``phases`` is how long each phase took, in microseconds by its name (:mod:`pipetrail.analysis.phases`); ``reason``,
-    ``category`` and ``blame`` are those of its verdict. ``seq`` is its place in the journal, 0 before it is stored.
+    ``phases`` is how long each phase took, in microseconds by its name (:mod:`pipetrail.analysis.phases`); ``reason``
+    is the cause that its verdict names, ``category`` and ``blame`` are the verdict's. ``root`` is its latest root
+    object, where one was seen. ``seq`` is its place in the journal, 0 before it is stored.
     """
 
     cluster: str
@@ -185,7 +186,17 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str = ""
     category: str = ""
     blame: str = ""
+    root: ObjectRef = ObjectRef()
     seq: int = 0
+
+
+class Wait(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Why a run waits, as of now: the body of its verdict. No fact of history: the next one takes its place."""
+
+    cluster: str
+    system: str
+    run: str
+    verdict: dict[str, Any]
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -214,6 +225,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     rejects: list[Reject] = []
     raises: list[Raise] = []
     standings: list[Standing] = []
+    waits: list[Wait] = []
     position: str | None = None
     alive_at: Micros | None = None
     state: SourceState | None = None

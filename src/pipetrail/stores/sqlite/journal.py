@@ -18,15 +18,15 @@ from pipetrail.stores.sqlite.bodies import Bodies
 from pipetrail.stores.sqlite.declared import folded
 from pipetrail.stores.sqlite.errors import explained
 from pipetrail.stores.sqlite.interning import Interned
-from pipetrail.stores.sqlite.links import Links, Runs, raise_links
+from pipetrail.stores.sqlite.links import Links, Runs
 from pipetrail.stores.sqlite.opening import open_for_writing, reserve
-from pipetrail.stores.sqlite.verdicts import keep_standings, keep_verdict
+from pipetrail.stores.sqlite.turns import keep_turns
+from pipetrail.stores.sqlite.verdicts import keep_verdict
 
 SEGMENT_EVENTS = 250_000  # closing one takes half a second, which no event should wait longer
 _REFS, _MESSAGES = 40_000, 10_000  # in memory, in each of two generations
 _REJECTS = 1_000  # kept for inspection
 _EVENT_SLOTS = rows.EVENT_COLUMNS.count(",") + 1
-_MICROS_MAX = rows.INT64
 
 Row = tuple[Any, ...]
 
@@ -165,7 +165,7 @@ class Journal:
             if batch.rejects:
                 self._keep_rejects(batch.rejects)
             raises += batch.raises
-            keep_standings(self.db, self._runs, self._strings, batch.standings)
+            self.next_seq = keep_turns(self.db, self._runs, self._strings, batch, self.next_seq)
             if batch.resource:
                 sources.setdefault((batch.cluster, batch.resource), []).append(batch)
         if event_rows:
@@ -257,7 +257,7 @@ class Journal:
                 self.db.executemany(f"INSERT INTO fts_{number}(rowid, text) VALUES(?,?)", fresh)
             self._messages.fresh = []
         if self._links is not None:
-            self._links.flush()
+            self._links.flush(found[0][0])
         slots = ",".join("?" * _EVENT_SLOTS)
         self.db.executemany(f"INSERT INTO events_{number}({rows.EVENT_COLUMNS}) VALUES({slots})", found)
         times = [row[1] for row in found]
@@ -278,9 +278,7 @@ class Journal:
             seq = self.value(f"SELECT seq FROM events_{segment} WHERE at = ? AND hash = ?", (item.at, item.number))
             if seq is not None:
                 links = self._links if segment == self.segment and self._links else Links(self.db, self._runs, segment)
-                number = links.number(self._strings[item.cluster], item.links)
-                links.flush()
-                raise_links(self.db, segment, seq, number, self.next_seq)
+                links.raise_event(seq, self._strings[item.cluster], item.links, self.next_seq)
                 self.next_seq += 1
                 return
 
@@ -289,7 +287,7 @@ class Journal:
         schema.create_segment(self.db, number, self._full_text)
         self.db.execute(
             "INSERT INTO segments VALUES(?, ?, ?, 0, ?, 0, ?, 0, 0)",
-            (number, self.next_seq, self.next_seq, _MICROS_MAX, _MICROS_MAX),
+            (number, self.next_seq, self.next_seq, rows.INT64, rows.INT64),
         )
         self.segment, self.segment_events = number, 0
         self._begin_interning()

@@ -4,13 +4,16 @@ Runs are few and outlive segments, so they have a table for the whole journal. W
 run (step, attempt, replica) goes with its segment.
 """
 
+from collections.abc import Iterable
 from itertools import count
 from typing import Any
 
 import apsw
+import msgspec
 
 from pipetrail.model import Link
 from pipetrail.stores.sqlite.interning import Interned
+from pipetrail.stores.sqlite.rows import INT64
 
 RELS = ("subject", "affected", "cause")
 CONFIDENCES = ("exact", "strong", "weak")
@@ -55,6 +58,7 @@ class Links:
         self._sets: Interned[Linked] = Interned(_SETS, self._rows, count(first))
         # The events of one pod come with one tuple: to see that it is the same costs less than to compare what it says.
         self._same: dict[int, tuple[tuple[Link, ...], int, int]] = {}
+        self._firsts: dict[int, int] = {}  # of sets that older events were given: at most this
 
     def number(self, cluster: int, links: tuple[Link, ...]) -> int:
         """The number of a set of links of an event of that cluster."""
@@ -93,26 +97,48 @@ class Links:
             self._names[number] = link.run_name
         return number
 
-    def flush(self) -> None:
-        """Write what is new."""
+    def flush(self, first: int) -> None:
+        """Write what is new.
+
+        :param first: a ``seq`` before which no event has any of it: that of one transaction is near enough.
+        """
         if self._sets.fresh:
-            slots = ",".join("?" * (COLUMNS.count(",") + 1))
+            slots = ",".join("?" * (COLUMNS.count(",") + 2))
             self._db.executemany(
-                f"INSERT INTO links_{self._segment}({COLUMNS}) VALUES({slots})",
-                [row for rows in self._sets.fresh for row in rows],  # type: ignore[misc]
+                f"INSERT INTO links_{self._segment}({COLUMNS}, first) VALUES({slots})",
+                [(*row, first) for rows in self._sets.fresh for row in rows],  # type: ignore[misc]
             )
             self._sets.fresh = []
 
+    def raise_event(self, seq: int, cluster: int, links: tuple[Link, ...], raised_seq: int) -> None:
+        """Give an event a better set of links: the same event in a higher revision, which has a ``seq`` of its own."""
+        number = self.number(cluster, links)
+        self.flush(seq)
+        if seq < self._firsts.get(number, INT64):
+            if len(self._firsts) >= _SAME:
+                self._firsts.clear()
+            self._firsts[number] = seq
+            self._db.execute(
+                f"UPDATE links_{self._segment} SET first = ? WHERE id = ? AND first > ?", (seq, number, seq)
+            )
+        self._db.execute(
+            f"UPDATE events_{self._segment} SET run = ?, revision = coalesce(revision, 1) + 1 WHERE seq = ?",
+            (number, seq),
+        )
+        self._db.execute("INSERT INTO raised VALUES(?, ?, ?)", (raised_seq, self._segment, seq))
 
-def read(db: apsw.Connection, segment: int, number: int) -> tuple[Link, ...]:
-    """The links of a set."""
+
+def read(db: apsw.Connection, segment: int, numbers: Iterable[int]) -> dict[int, tuple[Link, ...]]:
+    """The links of some sets, by their numbers."""
     found: list[Any] = db.execute(
-        "SELECT l.rel, r.system, r.run, r.name, l.step, l.attempt, l.run_attempt, l.replica, l.pod_uid, l.confidence,"
-        f" l.via FROM links_{segment} l JOIN runs r ON r.id = l.run WHERE l.id = ? ORDER BY l.position",
-        (number,),
+        "SELECT l.id, l.rel, r.system, r.run, r.name, l.step, l.attempt, l.run_attempt, l.replica, l.pod_uid,"
+        f" l.confidence, l.via FROM links_{segment} l JOIN runs r ON r.id = l.run"
+        " WHERE l.id IN (SELECT value FROM json_each(?)) ORDER BY l.id, l.position",
+        (msgspec.json.encode(sorted(numbers)).decode(),),
     ).fetchall()
-    return tuple(
-        Link(
+    sets: dict[int, list[Link]] = {}
+    for number, rel, system, run, name, step, attempt, run_attempt, replica, pod_uid, confidence, via in found:
+        link = Link(
             rel=RELS[rel],  # type: ignore[arg-type]
             system=system,
             run=run,
@@ -125,13 +151,5 @@ def read(db: apsw.Connection, segment: int, number: int) -> tuple[Link, ...]:
             confidence=CONFIDENCES[confidence],  # type: ignore[arg-type]
             via=via,
         )
-        for rel, system, run, name, step, attempt, run_attempt, replica, pod_uid, confidence, via in found
-    )
-
-
-def raise_links(db: apsw.Connection, segment: int, seq: int, number: int, raised_seq: int) -> None:
-    """Give an event a better set of links: the same event, in a higher revision, which takes a ``seq`` of its own."""
-    db.execute(
-        f"UPDATE events_{segment} SET run = ?, revision = coalesce(revision, 1) + 1 WHERE seq = ?", (number, seq)
-    )
-    db.execute("INSERT INTO raised VALUES(?, ?, ?)", (raised_seq, segment, seq))
+        sets.setdefault(number, []).append(link)
+    return {number: tuple(links) for number, links in sets.items()}

@@ -11,34 +11,28 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import msgspec
-
 from pipetrail.model import (
     Event,
     Gap,
-    Link,
     Micros,
     ObjectQuery,
     ObjectRef,
     ObjectVersion,
     Query,
-    SourceObject,
     SourceState,
 )
 from pipetrail.model.identity import parse_event_id
 from pipetrail.stores.sqlite import rows
 from pipetrail.stores.sqlite.bodies import Bodies
+from pipetrail.stores.sqlite.decoding import Decoder, selecting
 from pipetrail.stores.sqlite.errors import explained
 from pipetrail.stores.sqlite.filters import event_filter, object_filter
-from pipetrail.stores.sqlite.links import read as read_links
 from pipetrail.stores.sqlite.opening import open_for_reading
-from pipetrail.stores.sqlite.verdicts import verdict_of
 
 _SLICE_SECONDS = 0.8
 _PAGE = 1024
 _OBJECTS = 256  # whose bodies are read, and held, together
 _TOTALS_PAGE = 20_000
-_REFS = 50_000
 
 Row = tuple[Any, ...]
 
@@ -58,10 +52,7 @@ class JournalReader:
         except BaseException:
             self.db.close()
             raise
-        self._strings: dict[int, str] = {}
-        self._known_strings = 0
-        self._refs: dict[tuple[int, int], ObjectRef] = {}
-        self._links: dict[tuple[int, int], tuple[Link, ...]] = {}
+        self.decoder = Decoder(self.db)
 
     def close(self) -> None:
         """Release the file. Safe to call twice."""
@@ -94,16 +85,16 @@ class JournalReader:
         :raises ValueError: when the text is no event id.
         """
         at, number = parse_event_id(id_)
-        with explained(self.path), self._snapshot():
+        with explained(self.path), self.snapshot():
             timeless = "e.estimated AND e.origin = 0"
             for segment in self._segments(Query()):
                 timed = f"e.hash = ? AND e.at = ? AND ({timeless}) IS NOT TRUE"
-                for row in self._run(f"{self._select(segment)} WHERE {timed}", (number, at)):
-                    return self._event(segment, row)
+                for row in self._run(f"{selecting(segment)} WHERE {timed}", (number, at)):
+                    return self.decoder.events(segment, [row])[0]
             # An id without a time is that of an event that had none, and was given the time of its arrival.
             for segment in self._segments(Query()) if not at else ():
-                for row in self._run(f"{self._select(segment)} WHERE e.hash = ? AND {timeless}", (number,)):
-                    return self._event(segment, row)
+                for row in self._run(f"{selecting(segment)} WHERE e.hash = ? AND {timeless}", (number,)):
+                    return self.decoder.events(segment, [row])[0]
         return None
 
     def last_seq(self) -> int:
@@ -119,12 +110,8 @@ class JournalReader:
         )
         return [row[0] for row in found]
 
-    def _select(self, segment: int) -> str:
-        columns = ", ".join(f"e.{column}" for column in (*rows.EVENT_COLUMNS.split(", "), "revision"))
-        return f"SELECT {columns}, m.text FROM events_{segment} e JOIN messages_{segment} m ON m.id = e.message"
-
     @contextmanager
-    def _snapshot(self) -> Iterator[None]:
+    def snapshot(self) -> Iterator[None]:
         """One state of the file for a few statements. Nothing is yielded to a caller meanwhile: it may be slow."""
         self.db.execute("BEGIN")
         try:
@@ -136,19 +123,23 @@ class JournalReader:
     def _newest(self, query: Query) -> list[Event]:
         """The last events in time, newest first."""
         parts: list[list[tuple[int, int, int, Row]]] = []
-        with self._snapshot():
+        with self.snapshot():
             for segment in self._segments(query):
                 where = event_filter(self.db, segment, query)
-                sql = f"{self._select(segment)} {where.sql()} ORDER BY e.at DESC, e.seq DESC LIMIT {query.newest}"
+                sql = f"{selecting(segment)} {where.sql()} ORDER BY e.at DESC, e.seq DESC LIMIT {query.newest}"
                 parts.append([(-row[1], -row[0], segment, row) for row in self._run(sql, where.bindings)])
-            found = itertools.islice(heapq.merge(*parts), query.newest)
-            return [self._event(segment, row) for _, _, segment, row in found]
+            found = list(itertools.islice(heapq.merge(*parts), query.newest))
+            events: dict[int, Iterator[Event]] = {}
+            for segment in {segment for _, _, segment, _ in found}:
+                of_segment = [row for _, _, number, row in found if number == segment]
+                events[segment] = iter(self.decoder.events(segment, of_segment))
+            return [next(events[segment]) for _, _, segment, _ in found]
 
     def _pages(self, segment: int, query: Query) -> Iterator[Event]:
         """The events of one segment in the order of the query, page by page."""
         behind: Event | None = None
         while True:
-            with self._snapshot():
+            with self.snapshot():
                 page, more = self._page(segment, query, behind)
             yield from page
             if not more:
@@ -165,96 +156,26 @@ class JournalReader:
             where.add("(e.at, e.seq) > (?, ?)", behind.at, behind.seq)
         elif behind is not None:
             where.add("e.seq > ?", behind.seq)
-        sql = f"{self._select(segment)} {where.sql()} ORDER BY {'e.at, e.seq' if by_time else 'e.seq'}"
+        sql = f"{selecting(segment)} {where.sql()} ORDER BY {'e.at, e.seq' if by_time else 'e.seq'}"
         started = time.monotonic()
-        page: list[Event] = []
+        page: list[Row] = []
         cursor = self.db.execute(sql, where.bindings)
         for row in cursor:
-            page.append(self._event(segment, row))
+            page.append(row)
             if len(page) >= _PAGE or time.monotonic() - started > _SLICE_SECONDS:
                 cursor.close()
-                return page, True
-        return page, False
+                return self.decoder.events(segment, page), True
+        return self.decoder.events(segment, page), False
 
     def _run(self, sql: str, bindings: Iterable[Any] = ()) -> list[Row]:
         return self.db.execute(sql, tuple(bindings)).fetchall()
-
-    def _text(self, number: int) -> str:
-        found = self._strings.get(number)
-        if found is None:
-            self._strings.update(self._run("SELECT id, text FROM strings WHERE id > ?", (self._known_strings,)))
-            self._known_strings = max(self._strings, default=0)
-            found = self._strings.get(number, "")
-        return found
-
-    def _ref(self, segment: int, number: int) -> ObjectRef:
-        found = self._refs.get((segment, number))
-        if found is None:
-            if len(self._refs) > _REFS:
-                self._refs.clear()
-            text = self._text
-            found_rows = self._run(f"SELECT * FROM refs_{segment} WHERE id = ?", (number,))
-            _, _, api_version, kind, namespace, name, uid, path = found_rows[0]
-            found = self._refs[segment, number] = ObjectRef(
-                api_version=text(api_version),
-                kind=text(kind),
-                namespace=text(namespace),
-                name=name,
-                uid=uid,
-                field_path=text(path),
-            )
-        return found
-
-    def _links_of(self, segment: int, number: int) -> tuple[Link, ...]:
-        found = self._links.get((segment, number))
-        if found is None:
-            if len(self._links) > _REFS:
-                self._links.clear()
-            found = self._links[segment, number] = read_links(self.db, segment, number)
-        return found
-
-    def _event(self, segment: int, row: Row) -> Event:
-        (seq, at, observed_at, number, origin, severity, type_, count, cluster, about, reason, _, action, reporter,
-         node, related, source_name, source_uid, total, marks, estimated, run, revision, message) = row  # fmt: skip
-        text = self._text
-        ref = self._ref(segment, about)
-        known = rows.ORIGINS[origin]
-        source = None
-        if total is not None:
-            name = ref.name if source_name is None else rows.unpack_name(source_name, ref.name)
-            kind = ref.kind if source_name is None else "Event"
-            source = SourceObject(kind=kind, name=name, uid=rows.unpack_uid(source_uid), total=total)
-        return Event(
-            number=number,
-            cluster=text(cluster),
-            at=at,
-            observed_at=observed_at,
-            origin=known,  # type: ignore[arg-type]
-            about=ref,
-            reason=text(reason),
-            message=message,
-            action=text(action),
-            severity=rows.SEVERITIES[severity],  # type: ignore[arg-type]
-            type=rows.TYPES[type_] if type_ < len(rows.TYPES) else text(type_ - len(rows.TYPES)),
-            count=count,
-            reporter=text(reporter),
-            node=text(node),
-            related=None if related is None else self._ref(segment, related),
-            source=source,
-            marks=msgspec.json.decode(marks, type=dict[str, str]) if marks else {},
-            at_estimated=bool(estimated),
-            links=() if run is None else self._links_of(segment, run),
-            seq=seq,
-            revision=revision or 1,
-            **(verdict_of(self.db, seq) if known == "verdict" else {}),
-        )
 
     # ---- objects
 
     def objects(self, query: ObjectQuery) -> Iterator[ObjectVersion]:
         """The matching objects, each in its latest version that has a body, or in all versions."""
         where = object_filter(self.db, query)
-        text = self._text
+        text = self.decoder.texts
         with explained(self.path):
             found = self._run(
                 "SELECT o.id, o.cluster, o.api_version, o.kind, o.namespace, o.name, o.uid, o.created_at, o.deleted_at"
@@ -264,9 +185,9 @@ class JournalReader:
             for item, (seq, observed_at, dictionary, body) in self._versions(found, query):
                 _, cluster, api_version, kind, namespace, name, uid, created_at, deleted_at = item
                 yield ObjectVersion(
-                    cluster=text(cluster),
+                    cluster=text[cluster],
                     ref=ObjectRef(
-                        api_version=text(api_version), kind=text(kind), namespace=text(namespace), name=name, uid=uid
+                        api_version=text[api_version], kind=text[kind], namespace=text[namespace], name=name, uid=uid
                     ),
                     observed_at=observed_at,
                     body=self._bodies.unpack(dictionary, body),
@@ -304,8 +225,8 @@ class JournalReader:
         with explained(self.path):
             return [
                 SourceState(
-                    cluster=self._text(cluster),
-                    resource=self._text(resource),
+                    cluster=self.decoder.texts[cluster],
+                    resource=self.decoder.texts[resource],
                     state=state,
                     reason=reason,
                     position=position,
@@ -324,8 +245,8 @@ class JournalReader:
         with explained(self.path):
             found = [
                 Gap(
-                    cluster=self._text(where),
-                    resource=self._text(resource),
+                    cluster=self.decoder.texts[where],
+                    resource=self.decoder.texts[resource],
                     since=since,
                     until=until,
                     reason=reason,
@@ -344,7 +265,7 @@ class JournalReader:
             for (segment,) in self._run("SELECT id FROM segments WHERE max_observed >= ? ORDER BY id", (since,)):
                 behind: int | None = 0
                 while behind is not None:
-                    with self._snapshot():
+                    with self.snapshot():
                         page, behind = self._totals_page(segment, number, since, behind)
                     yield from page
 
@@ -359,13 +280,14 @@ class JournalReader:
             f" ORDER BY seq LIMIT {_TOTALS_PAGE}",
             (behind, since, cluster),
         )
+        refs = self.decoder.refs(segment, [row[3] for row in found if not row[1]])
         page: list[tuple[str, int, Micros]] = []
         for _, uid, name, about, total, at, estimated in found:
             if uid:
                 key = rows.unpack_uid(uid)
             else:
                 # The Event of an object outside of namespaces is in namespace "default": the API wants it so.
-                ref = self._ref(segment, about)
+                ref = refs[about]
                 key = f"{ref.namespace or 'default'}/{rows.unpack_name(name, ref.name)}"
             page.append((key, total, 0 if estimated else at))
         return page, found[-1][0] if len(found) == _TOTALS_PAGE else None

@@ -1,4 +1,4 @@
-"""How a journal stays within its bounds: the oldest segments go, then the versions of objects that only they needed.
+"""How a journal stays within its bounds: the oldest segments go, then versions of objects and turns of their time.
 
 Size always wins. What went is noted in the table ``prunes``: a hole in the history is never silent.
 """
@@ -10,6 +10,8 @@ from pipetrail.model import Micros
 from pipetrail.stores.sqlite import schema
 from pipetrail.stores.sqlite.errors import explained
 from pipetrail.stores.sqlite.journal import Journal
+from pipetrail.stores.sqlite.tallies import tally_all
+from pipetrail.stores.sqlite.turns import drop_turns
 
 _STEP = 2_000  # rows of object versions a transaction
 _LEAST_EVENTS = 1_000  # a segment with fewer is not halved, but dropped
@@ -47,12 +49,18 @@ def prune(journal: Journal, bounds: Retention, now: Micros, steps: int = 1_000_0
     with explained(journal.path):
         while steps > 0:
             # The versions first: what they free may be enough.
-            if not _drop_versions(journal, done):
+            if not _drop_versions(journal, done) and not _drop_turns(journal):
                 reason = _over(journal, bounds, now)
                 if not reason or not _drop_oldest(journal, reason, now, done):
                     break
             steps -= 1
     return done
+
+
+def _drop_turns(journal: Journal) -> bool:
+    with journal.db:
+        dropped = drop_turns(journal.db)
+    return dropped
 
 
 def _over(journal: Journal, bounds: Retention, now: Micros) -> str:
@@ -78,13 +86,14 @@ def _over(journal: Journal, bounds: Retention, now: Micros) -> str:
 def _drop_oldest(journal: Journal, reason: str, now: Micros, done: Pruned) -> bool:
     db = journal.db
     found: list[tuple[int, ...]] = list(
-        db.execute("SELECT id, events, min_at, max_at, last_seq FROM segments ORDER BY id LIMIT 1")
+        db.execute("SELECT id, events, min_at, max_at, first_seq, last_seq FROM segments ORDER BY id LIMIT 1")
     )
     if not found:
         return False
-    number, events, since, until, last_seq = found[0]
+    number, events, since, until, first_seq, last_seq = found[0]
     if number == journal.segment:
         journal.seal()
+    tally_all(db, last_seq)
     with db:
         if reason == "size" and events > _LEAST_EVENTS and _is_last(db, number):
             # It is all that there is: its newer half may fit.
@@ -92,8 +101,8 @@ def _drop_oldest(journal: Journal, reason: str, now: Micros, done: Pruned) -> bo
             events -= events // 2
         schema.drop_segment(db, number)
         db.execute(
-            "INSERT INTO prunes(at, reason, events, since, until) VALUES(?,?,?,?,?)",
-            (now, reason, events, since, until),
+            "INSERT INTO prunes(at, reason, events, since, until, first_seq, last_seq) VALUES(?,?,?,?,?,?,?)",
+            (now, reason, events, since, until, first_seq, last_seq),
         )
         db.execute(
             "INSERT INTO meta VALUES('pruned_seq', ?1) ON CONFLICT DO UPDATE SET value = max(value, ?1)", (last_seq,)

@@ -12,14 +12,17 @@ links_N        each distinct set of links to runs once
 =============  =====================================================================================
 
 The time index of a segment is kept as it grows; those by object, by reason and by run are made when it is closed, in
-one sort, which costs a tenth of keeping them.
+one sort, which costs a tenth of keeping them. Until then ``first`` in links_N, a ``seq`` before which no event has
+that set, tells from where the events of a run are to be looked for; NULL, of an older journal: from the beginning.
 """
 
 from collections.abc import Callable
 
 import apsw
 
-VERSION = 4
+from pipetrail.stores.sqlite.tallies import TALLIES
+
+VERSION = 7
 _LAST_SEGMENT = "last_segment"  # in meta: the highest number that a segment ever had
 APPLICATION_ID = 0x7074726C  # "ptrl"
 
@@ -93,6 +96,7 @@ CREATE TABLE links_{number}(
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX links_{number}_run ON links_{number}(run);
 """
+_FIRST_USE = "ALTER TABLE links_{number} ADD COLUMN first INTEGER;"
 
 _VERDICTS = """
 CREATE INDEX runs_by_run ON runs(run);
@@ -106,6 +110,21 @@ CREATE TABLE verdicts(
 CREATE INDEX verdicts_by_run ON verdicts(run, seq);
 """
 
+_TURNS = """
+ALTER TABLE runs ADD COLUMN namespace TEXT;
+ALTER TABLE runs ADD COLUMN pipeline TEXT;
+ALTER TABLE runs ADD COLUMN turn INTEGER;
+ALTER TABLE runs ADD COLUMN waits TEXT;
+CREATE INDEX runs_by_pipeline ON runs(cluster, namespace, pipeline, turn) WHERE turn IS NOT NULL;
+CREATE TABLE turns(
+  seq INTEGER PRIMARY KEY, run INTEGER NOT NULL, state TEXT NOT NULL, at INTEGER NOT NULL,
+  revision INTEGER NOT NULL, corrects INTEGER, body TEXT NOT NULL
+) STRICT;
+CREATE INDEX turns_by_run ON turns(run, seq);
+ALTER TABLE prunes ADD COLUMN first_seq INTEGER;
+ALTER TABLE prunes ADD COLUMN last_seq INTEGER;
+"""
+
 
 def _link_segments(db: apsw.Connection) -> None:
     """Give the segments that there are a place for links; their events have none."""
@@ -117,9 +136,15 @@ def _link_segments(db: apsw.Connection) -> None:
             pass
 
 
+def _first_uses(db: apsw.Connection) -> None:
+    """Give the sets of links that there are a place for their first use, which nobody noted."""
+    for (number,) in db.execute("SELECT id FROM segments").fetchall():
+        db.execute(_FIRST_USE.format(number=number))
+
+
 Migration = str | Callable[[apsw.Connection], None]
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _DECLARED, _link_segments, _VERDICTS)
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _DECLARED, _link_segments, _VERDICTS, _TURNS, TALLIES, _first_uses)
 """Step ``n`` brings a journal from version ``n`` to ``n + 1``: statements, or what is to be called."""
 
 
@@ -166,6 +191,7 @@ def create_segment(db: apsw.Connection, number: int, full_text: bool) -> None:
         ) STRICT;
         CREATE TABLE messages_{number}(id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
         {_LINKS.format(number=number)}
+        {_FIRST_USE.format(number=number)}
         """
     )
     if full_text:

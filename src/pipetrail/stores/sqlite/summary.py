@@ -14,13 +14,18 @@ from pipetrail.stores.sqlite.retention import used_bytes
 
 
 class Prune(msgspec.Struct, frozen=True, kw_only=True):
-    """History that was taken away: when, why (``size`` or ``age``), how many events, and of what time."""
+    """History that was taken away: when, why (``size`` or ``age``), how many events, of what time and places.
+
+    What was pruned by an older pipetrail has no places.
+    """
 
     at: Micros
     reason: str
     events: int
     since: Micros
     until: Micros
+    first_seq: int | None = None
+    last_seq: int | None = None
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,9 +64,9 @@ def summary(reader: JournalReader) -> Summary:
             newest=max((segment.until for segment in found), default=None),
             rejects=db.execute("SELECT count(*) FROM rejects").get,
             prunes=[
-                Prune(at=at, reason=reason, events=events, since=since, until=until)
-                for at, reason, events, since, until in db.execute(
-                    "SELECT at, reason, events, since, until FROM prunes ORDER BY id"
+                Prune(at=at, reason=reason, events=events, since=since, until=until, first_seq=first, last_seq=last)
+                for at, reason, events, since, until, first, last in db.execute(
+                    "SELECT at, reason, events, since, until, first_seq, last_seq FROM prunes ORDER BY id"
                 )
             ],
         )

@@ -1,13 +1,12 @@
-"""What the journal keeps of a verdict beside its row as an event, and of how a run stands."""
+"""What the journal keeps of a verdict beside its row as an event."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import apsw
 import msgspec
 
-from pipetrail.model import Event, Standing
-from pipetrail.stores.sqlite.interning import Interned
+from pipetrail.model import Event
 from pipetrail.stores.sqlite.links import Runs
 
 
@@ -27,20 +26,13 @@ def keep_verdict(db: apsw.Connection, runs: Runs, segment: int, seq: int, cluste
     return db.changes() > 0
 
 
-def keep_standings(db: apsw.Connection, runs: Runs, clusters: Interned[str], found: Sequence[Standing]) -> None:
-    """Write how runs stand.
-
-    :param clusters: gives the number of a cluster.
-    """
-    for one in found:
-        number = runs[clusters[one.cluster], one.system, one.run]
-        db.execute("UPDATE runs SET state = ?, state_at = ? WHERE id = ?", (one.state, one.at, number))
-        if one.name:
-            db.execute("UPDATE runs SET name = ? WHERE id = ?", (one.name, number))
-
-
-def verdict_of(db: apsw.Connection, seq: int) -> Mapping[str, Any]:
-    """The fields of an event that only a verdict has, of the one with that ``seq``."""
-    for body, supersedes in db.execute("SELECT body, supersedes FROM verdicts WHERE seq = ?", (seq,)):
-        return {"verdict": msgspec.json.decode(str(body)), "supersedes": supersedes}
-    return {}
+def verdicts_of(db: apsw.Connection, seqs: Iterable[int]) -> dict[int, Mapping[str, Any]]:
+    """The fields of an event that only a verdict has, by ``seq``, of those with one of these."""
+    wanted = msgspec.json.encode(tuple(seqs)).decode()
+    found = db.execute(
+        "SELECT seq, body, supersedes FROM verdicts WHERE seq IN (SELECT value FROM json_each(?))", (wanted,)
+    )
+    return {
+        int(seq): {"verdict": msgspec.json.decode(str(body)), "supersedes": supersedes}
+        for seq, body, supersedes in found
+    }

@@ -84,6 +84,7 @@ class Writer:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._queue: deque[Group] = deque()
         self._pending = 0
+        self._put = self._stored = 0  # groups of batches
         self._change = asyncio.Event()  # something was put, or stop was asked
         self._room = asyncio.Event()
         self._room.set()
@@ -114,6 +115,7 @@ class Writer:
         """
         await self._room.wait()
         self._queue.append(batches)
+        self._put += 1
         self._pending += sum(len(batch.events) + len(batch.objects) for batch in batches)
         if self._pending >= QUEUE_EVENTS:
             self._room.clear()
@@ -126,11 +128,12 @@ class Writer:
             return await self._in_thread(lambda: question(self._opened))
 
     async def flush(self) -> None:
-        """Return once all that was put so far is durable.
+        """Return once all that was put so far is durable; what is put meanwhile may not be.
 
         :raises JournalError: when the writer has stopped without it.
         """
-        while self._queue or self._pending:
+        wanted = self._put
+        while self._stored < wanted:
             if self._task is None or self._task.done():
                 raise JournalError(self.done.trouble or "the writer has stopped")
             self._hurry = True
@@ -145,6 +148,7 @@ class Writer:
         """
         if last:
             self._queue.append(tuple(last))
+            self._put += 1
             self._pending += _size(self._queue[-1])
         if self._task is None:
             self._thread.shutdown(wait=False)
@@ -267,6 +271,7 @@ class Writer:
             done.gaps += len(batch.gaps)
             done.rejects += len(batch.rejects)
         self._pending -= taken
+        self._stored += len(groups)
         if self._pending < QUEUE_EVENTS // 2:
             self._room.set()
         if self._on_commit is not None:
