@@ -15,11 +15,11 @@ run: $(VENV)/.run  ## Play the demonstration into a journal and show what it fou
 
 test: $(VENV)/.dev  ## Every test that this machine can run; says what was left out and why
 	@$(BIN)/python cluster/build.py || test "$$PIPETRAIL_REQUIRE" != all
-	$(BIN)/python -m pytest -m "not release" $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not release" $(TESTS)
 
 test-release: $(VENV)/.dev  ## All tests, the dear ones too
 	$(BIN)/python cluster/build.py --release
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
 
 check: lint test  ## Everything that must hold before a change lands
 
@@ -51,7 +51,7 @@ cluster-down: $(VENV)/.run  ## Stop it
 
 lock: $(VENV)/.dev  ## Resolve the versions anew
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url --group dev --extra parquet --extra pulumi pyproject.toml -o requirements/dev.txt
+	  --no-emit-index-url --group dev --extra opensearch --extra parquet --extra pulumi pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --constraint requirements/dev.txt --group build pyproject.toml -o requirements/run.txt
 	@for name in $(basename $(notdir $(wildcard requirements/hooks/*.in))); do \

@@ -1,7 +1,7 @@
-"""Build what tests run against into the user's cache, each part once per version of its sources and of Go.
+"""Build what tests run against into the user's cache, each part once per version of its sources and of its compiler.
 
 Run it as a script (`python3 cluster/build.py [--print] [PART …]`), or call `built` (is it there?) and `build` (make it
-so). A further part is a folder with Go modules and a build.sh, and an entry in PARTS.
+so). A further part is a folder with Go modules, or what Maven fetches, and a build.sh, and an entry in PARTS.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent
 PROGRESS_SECONDS = 15
+OLDEST_JAVA = 17
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Part:
 
     `name` is for people, `folder` names it in the cache, too. `inputs` are the files in the folder on which the outcome
     depends. `program` is built last: where it is, all is. `patience` says how long a build takes. `release`: it is only
-    for what is tested before a release, so it is only built when asked for.
+    for what is tested before a release, so it is only built when asked for. `java`: it is fetched by Maven for the
+    newest JDK, and has nothing of Go.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Part:
     program: str
     patience: str
     release: bool = False
+    java: bool = False
 
 
 def _inputs(*modules: str) -> tuple[str, ...]:
@@ -76,7 +79,32 @@ MORE_CONTROLLERS = Part(
     patience="6 to 12 minutes on two cores with an empty Go cache, else seconds",
     release=True,
 )
-PARTS = (CONTROL_PLANE, PULUMI, CONTROLLERS, MORE_CONTROLLERS)
+OPENSEARCH = Part(
+    name="OpenSearch",
+    folder="opensearch",
+    inputs=("pom.xml", "SearchNode.java", "functions.sh", "build.sh", "jvm.options"),
+    program="plain/node.jar",
+    patience="2 to 5 minutes: it is fetched, and started once",
+    java=True,
+)
+ELASTICSEARCH = Part(
+    name="Elasticsearch",
+    folder="elasticsearch",
+    inputs=("../opensearch/pom.xml", "../opensearch/SearchNode.java", "../opensearch/functions.sh", "build.sh"),
+    program="plain/node.jar",
+    patience="a minute: it is fetched",
+    release=True,
+    java=True,
+)
+PROMETHEUS_3 = Part(
+    name="Prometheus 3",
+    folder="prometheus3",
+    inputs=("go.mod", "go.sum", "build.sh"),
+    program="prometheus",
+    patience="2 to 6 minutes on two cores with an empty Go cache, else seconds",
+    release=True,
+)
+PARTS = (CONTROL_PLANE, PULUMI, CONTROLLERS, MORE_CONTROLLERS, OPENSEARCH, ELASTICSEARCH, PROMETHEUS_3)
 
 
 class BuildError(Exception):
@@ -106,7 +134,10 @@ def build(say: Callable[[str], None] = print, part: Part = CONTROL_PLANE) -> Pat
             say(f"{part.name}: another process is building; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         if not (directory / part.program).exists():
-            _check_go_is_new_enough(part)
+            if part.java:
+                _check_maven_is_there(part)
+            else:
+                _check_go_is_new_enough(part)
             _compile(part, directory, say)
     return directory
 
@@ -121,7 +152,7 @@ def _directory(part: Part) -> Path:
     for name in part.inputs:
         content = (ROOT / part.folder / name).read_bytes()
         key.update(f"{name} {len(content)}\n".encode() + content)
-    key.update(_go_version(part).encode())
+    key.update((_jdk(part).release if part.java else _go_version(part)).encode())
     return cache() / part.folder / key.hexdigest()[:20]
 
 
@@ -152,6 +183,44 @@ def _check_go_is_new_enough(part: Part) -> None:
         raise BuildError(f"Go {wanted} or newer is needed to build the {part.name}; found `{version}`")
 
 
+@dataclass(frozen=True)
+class Jdk:
+    """A JDK: where it is, its major version, and what it says of itself, which tells one build of it from another."""
+
+    home: Path
+    major: int
+    release: str
+
+
+def newest_jdk(most: int | None = None) -> Jdk | None:
+    """Return the newest JDK of this machine, up to version `most`; the one on PATH is often too old, or too new."""
+    homes = {Path(text) for text in (os.environ.get("JAVA_HOME", ""),) if text}
+    homes.update(Path("/usr/lib/jvm").glob("*"))
+    if (javac := shutil.which("javac")) is not None:
+        homes.add(Path(javac).resolve().parent.parent)
+    found = []
+    for home in sorted({home.resolve() for home in homes}):
+        # A JRE has no javac, and the launcher of a server is compiled.
+        if (home / "release").exists() and (home / "bin" / "javac").exists():
+            release = (home / "release").read_text(errors="replace")
+            version = re.search(r'^JAVA_VERSION="(\d+)', release, re.MULTILINE)
+            if version is not None and int(version[1]) <= (most or int(version[1])):
+                found.append(Jdk(home, int(version[1]), release))
+    return max(found, key=lambda jdk: jdk.major, default=None)
+
+
+def _jdk(part: Part) -> Jdk:
+    found = newest_jdk()
+    if found is None or found.major < OLDEST_JAVA:
+        raise BuildError(f"a JDK of Java {OLDEST_JAVA} or newer is needed for {part.name}; 21 or newer is better")
+    return found
+
+
+def _check_maven_is_there(part: Part) -> None:
+    if shutil.which("mvn") is None:
+        raise BuildError(f"Maven is needed to fetch {part.name}; `mvn` is not on PATH")
+
+
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split("."))
 
@@ -173,7 +242,7 @@ def _compile(part: Part, directory: Path, say: Callable[[str], None]) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env=_environment(),
+            env=_environment() | ({"JAVA_HOME": str(_jdk(part).home)} if part.java else {}),
         )
         try:
             while (status := _wait(compiler)) is None:

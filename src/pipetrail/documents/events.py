@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from pipetrail.documents.times import FullTimes
-from pipetrail.model import Event, Link, ObjectRef, SourceObject
+from pipetrail.model import Event, Link, Micros, ObjectRef, SourceObject
 
 
 class RefShape(msgspec.Struct, gc=False, rename="camel"):
@@ -54,8 +54,11 @@ class EventShape(msgspec.Struct, gc=False):
 _times = FullTimes()
 
 
-def event_shape(event: Event) -> EventShape:
-    """The line of an event."""
+def event_shape(event: Event, newer: str | None = None) -> EventShape:
+    """The line of an event.
+
+    :param newer: of a verdict the id of the one that supersedes it, where that is known.
+    """
     about, related = event.about, event.related
     return EventShape(
         event.seq,
@@ -77,19 +80,26 @@ def event_shape(event: Event) -> EventShape:
         None if related is None else ref_shape(related),
         event.source,
         event.links,
-        None if event.verdict is None else _verdict(event.verdict),
+        None if event.verdict is None else _verdict(event.verdict, event.observed_at, newer),
         event.supersedes,
         event.at_estimated,
         event.marks,
     )
 
 
-def _verdict(body: dict[str, Any]) -> dict[str, Any]:
+def _verdict(body: dict[str, Any], observed_at: Micros, newer: str | None) -> dict[str, Any]:
     from pipetrail.documents.verdicts import stored_shape  # seldom needed, and it brings the diagnosis with it
 
-    return stored_shape(body)
+    return stored_shape(body, observed_at, newer)
 
 
 def ref_shape(ref: ObjectRef) -> RefShape:
     """The name of an object."""
     return RefShape(ref.api_version, ref.kind, ref.namespace, ref.name, ref.uid, ref.field_path)
+
+
+def object_name(ref: ObjectRef) -> str:
+    """An object's name in one word: ``ml/Pod/train-0``, ``Node/gpu-1``; empty for none."""
+    if not ref.kind:
+        return ref.name
+    return "/".join(part for part in (ref.namespace, ref.kind, ref.name) if part)

@@ -4,9 +4,34 @@ Each kind of sink has a ``Settings`` of its own that adds what only it knows. Va
 are already put in place of ``${ENV}`` and ``file:`` when a sink sees them.
 """
 
+import re
 from typing import Any
 
 import msgspec
+
+_SECRETS = frozenset({"password", "secret", "token"})
+_ADDRESSES = frozenset({"proxy", "url"})
+_MASK = "***"
+
+
+def hiding(settings: msgspec.Struct) -> str:
+    """What ``repr`` says of settings: no secret, no value of a header, and only the hosts of addresses."""
+    shown = ", ".join(f"{name}={_shown(name, value)}" for name, value in msgspec.structs.asdict(settings).items())
+    return f"{type(settings).__name__}({shown})"
+
+
+def _shown(name: str, value: Any) -> str:
+    if name in _SECRETS and value is not None:
+        return repr(_MASK)
+    if name == "headers" and isinstance(value, dict):
+        return repr(dict.fromkeys(value, _MASK))
+    if name in _ADDRESSES and isinstance(value, list):
+        return f"[{', '.join(_shown(name, one) for one in value)}]"
+    if name in _ADDRESSES and isinstance(value, str):
+        scheme, _, rest = value.rpartition("://")
+        host = re.split(r"[/?#\\]", rest)[0].rpartition("@")[2]
+        return repr(f"{scheme}://{host}/{_MASK}")
+    return repr(value)
 
 
 class Batching(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,6 +90,9 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     token: str | None = None
     """A bearer token."""
 
+    def __repr__(self) -> str:
+        return hiding(self)
+
 
 Rule = dict[str, Any]
 """Field to value, or to a list of values of which one will do; all fields must hold. See docs/how-to/sinks.md."""
@@ -89,6 +117,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How a failure is tried again."""
     limits: Limits = msgspec.field(default_factory=Limits)
     """What the sink may take."""
+
+    def __repr__(self) -> str:
+        return hiding(self)
 
 
 class HttpSettings(Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -21,7 +21,9 @@ class Memory(Protocol):
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
-    """The world, for a sink. ``now`` is the wall clock in microseconds."""
+    """The world, for a sink. ``now`` is the wall clock in microseconds; ``clusters`` are what people call the clusters,
+    by id, as far as it is known at that moment."""
 
     now: Callable[[], Micros]
     memory: Memory
+    clusters: Callable[[], Mapping[str, str]] = dict
