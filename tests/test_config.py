@@ -76,7 +76,7 @@ def test_every_mistake_is_told_at_once_with_its_line(path: Path) -> None:
     assert found == [
         "FILE:1: journal: Expected `str | null`, got `int`",
         "FILE:2: clsuters: unknown; allowed are journal, clusters, retention, event_ttl, stuck_after, "
-        "zombie_after, listen, full_text, catalogue, resolvers",
+        "zombie_after, listen, full_text, catalogue, resolvers, sinks",
         "FILE:5: clusters[0].nmae: unknown; allowed are context, kubeconfig, name, namespaces",
         "FILE:6: clusters[1].namespaces: Expected `array`, got `str`",
         "FILE:7: clusters[2]: a mapping is expected",

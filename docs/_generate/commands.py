@@ -38,6 +38,7 @@ _ENVIRONMENT = """## Environment
 | --- | --- |
 | `PIPETRAIL_JOURNAL` | The journal, where `--journal` is not given |
 | `PIPETRAIL_CONFIG` | The configuration file, where `--config` is not given |
+| those that the configuration names as `${NAME}` | Secrets of sinks, see [Sinks](../how-to/sinks.md#secrets) |
 | `KUBECONFIG` | The kubeconfig; several files are merged as kubectl does |
 | `PIPETRAIL_RUN`, `PIPETRAIL_STEP` | The run and step of emitted events, also from [Python](python.md) |
 | `PIPETRAIL_KUBECONFIG` | The kubeconfig to which Python programs outside of a pod emit |
@@ -67,10 +68,9 @@ def commands(context: click.Context, path: str = "") -> Iterator[tuple[str, clic
             continue
         inner = click.Context(command, info_name=name, parent=context)
         full = f"{path} {name}".strip()
-        if isinstance(command, click.Group):
-            yield from commands(inner, full)
-        else:
+        if not isinstance(command, click.Group) or command.invoke_without_command:
             yield full, command, inner
+        yield from commands(inner, full)
 
 
 def options(command: click.Command) -> list[click.Parameter]:

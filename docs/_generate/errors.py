@@ -18,7 +18,8 @@ CODES = {
     1: (
         "failed or not found",
         "an object that was asked for by name is unknown; an output file is in the way; "
-        "`record` ended before all was stored; the API server refused what `emit` sent",
+        "`record` ended before all was stored; the API server refused what `emit` sent; `deliver --once` could not "
+        "send all; a receiver that `sinks test` asked said no",
     ),
     2: (
         "usage or configuration",

@@ -1,6 +1,7 @@
 """``gaps.md``: why continuity can break."""
 
 from docs._generate.markdown import code, page, table
+from pipetrail.app.skipping import REASON
 from pipetrail.sources.gaps import REASONS, SHORTEST
 
 SOURCE = "src/pipetrail/sources/gaps.py"
@@ -21,7 +22,8 @@ COMMENTS = {
 def write() -> str:
     """The page."""
     rows = ((code(reason), text, COMMENTS[reason]) for reason, text in REASONS.items())
-    return page("Gaps", SOURCE, _INTRO.format(seconds=SHORTEST // 1_000_000), table(_TITLES, rows), _LOSS)
+    intro = _INTRO.format(seconds=SHORTEST // 1_000_000)
+    return page("Gaps", SOURCE, intro, table(_TITLES, rows), _LOSS, _SINKS.format(reason=code(REASON)))
 
 
 _TITLES = ("Reason", "Means", "When, and what to do")
@@ -29,6 +31,12 @@ _INTRO = """A gap says from when to when a source was blind, why, and whether an
 event (origin `gap`, on the timeline at the end of the interval) and a row of `pipetrail status`. Breaks of up to
 {seconds} s are counted in `pipetrail_source_resyncs_total` and not recorded. A watch that goes on from its position
 is no gap, however long it was interrupted. See [What gaps mean](../explanation/watching.md)."""
+_SINKS = """## Gaps of sinks
+
+{reason}, with the resource `sinks/NAME`: events were pruned from the journal before this
+[sink](../how-to/sinks.md) was sent them, so its receiver lacks them. Keep more, or look why it lags: `pipetrail sinks`.
+From when to when is that of the history that was pruned; each cluster of the journal has the gap, since whose events
+they were went with them."""
 _LOSS = """## Loss
 
 * `none`: the list that closed the gap provably holds all of it. So it is with Events when the source was blind for less

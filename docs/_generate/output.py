@@ -5,7 +5,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from docs._generate import fleet
+from docs._generate import delivering, fleet, why
 from docs._generate.markdown import code, first_paragraph, page, table
 from pipetrail.cli import shapes, why_shapes
 from pipetrail.documents import events, verdicts
@@ -43,7 +43,7 @@ MEANINGS: dict[type[msgspec.Struct], dict[str, str]] = {
         "related": "A second object that the Event names",
         "source": "The Kubernetes object that this was read from",
         "links": "The runs that it belongs to, see [Runs](../how-to/runs.md)",
-        "verdict": "Of a verdict its body, a [verdict](#verdict)",
+        "verdict": "Of a verdict its body, as [`why RUN`](#why-run) has it",
         "supersedes": "Of a verdict the id of the one before that it corrects",
         "at_estimated": "True where the source shows no time, and `at` is when it was received",
         "marks": "Labels and allowed annotations of the Event itself",
@@ -127,6 +127,17 @@ MEANINGS: dict[type[msgspec.Struct], dict[str, str]] = {
         "nodes": "The nodes that one of its pods was put on",
         "labels": "Those of the root, else of its eldest object",
         "steps": "Its steps, or its members where its system has no steps",
+        "cause": "What it failed of, waits for or got over, as the last verdict on this state says; a run that failed "
+        "or waits without one is judged, the first twenty of a list. Null where nothing is known to have gone wrong",
+    },
+    shapes.RunCauseShape: {
+        "category": "As of a [cause](#cause)",
+        "blame": "As of a [cause](#cause)",
+        "reason": "As of a [cause](#cause)",
+        "id": "As of a [cause](#cause)",
+        "title": "As of a [cause](#cause)",
+        "confidence": "As of a [verdict](#why-run)",
+        "recovered": "Whether the run got over it",
     },
     shapes.StepShape: {
         "name": "As the user, or the system, names it",
@@ -190,112 +201,29 @@ MEANINGS[shapes.WholeRunShape] = MEANINGS[shapes.RunShape] | {
     "events": "With `--events` its events in order of time, as [`events`](#events) has them; else null",
 }
 
-MEANINGS[why_shapes.WhyShape] = {
-    "run": "The run's id",
-    "system": "Its ML system",
-    "cluster": "The cluster's id",
-    "namespace": "The run's namespace",
-    "name": "What people call it",
-    "part": "The step or object that was asked for; empty for the whole run",
-    "state": "How the run stands, as in [`runs`](#runs)",
-    "known_until": "Up to when its cluster is known: what is said counts for this time",
-    "verdict": "Null where nothing is to be explained: it runs well, or went well without any failure",
-}
-MEANINGS[verdicts.VerdictShape] = {
-    "run": "The run's id",
-    "system": "Its ML system",
-    "cluster": "The cluster's id",
-    "namespace": "The run's namespace",
-    "name": "What people call it",
-    "state": "How the run stood",
-    "cause": "One of [these](causes.md); empty where it can't be determined",
-    "title": "The cause in a few words",
-    "reason": "The word that was seen: `OOMKilled`, `exit:1`",
-    "category": "Of the cause: `memory`, `image`, `quota` …",
-    "blame": "`infrastructure`, `user_code`, `configuration`, `capacity`, `policy`, `none` or `unknown`",
-    "turn": "The same in words: whose turn it is",
-    "confidence": "`high`, `medium` or `low`",
-    "since": "When the cause was seen first",
-    "about": "The object that it was seen on",
-    "step": "The step that it hit, where one is known",
-    "exit_code": "Of the program, where it ended",
-    "recovered": "Whether the run got over it",
-    "summary": "One paragraph to forward",
-    "chain": "From the cause to how the run ended, in order of time",
-    "also_seen": "What else was seen, and why it is not the cause",
-    "ruled_out": "What might be thought of, and why it is not so",
-    "remedy": "What to do, with object and field",
-    "evidence": "The ids of the events that show it",
-    "missing": "Which evidence is not there: gaps, missing rights, expired history. It makes the verdict less sure",
-    "attempts": "What ended each attempt of a run that was tried several times",
-}
-MEANINGS[verdicts.LinkShape] = {"at": "When", "text": "What was seen, of which object", "events": "Ids of events"}
-MEANINGS[verdicts.AsideShape] = {
-    "text": "What was seen or thought of",
-    "why": "Why it is not the cause",
-    "events": "Ids of events",
-}
-MEANINGS[verdicts.AttemptShape] = {
-    "number": "From 1",
-    "cause": "As above",
-    "reason": "As above",
-    "category": "As above",
-    "at": "When it ended",
-    "about": "The object that it was seen on",
-    "events": "Ids of events",
-}
-MEANINGS[why_shapes.GroupShape] = {
-    "cause": "As of a [verdict](#verdict); so are the next ones, of the surest of these verdicts",
-    "title": "The cause in a few words",
-    "reason": "The word that was seen",
-    "category": "Of the cause",
-    "blame": "Whose turn it is, in one word",
-    "turn": "The same in words",
-    "confidence": "Of the surest",
-    "cluster": "The cluster's id",
-    "about": "The object that all of them share; null where each has its own",
-    "summary": "Of the surest",
-    "remedy": "Of the surest",
-    "first": "When the cause was seen first",
-    "newest": "When the last of the runs ended, or began to wait",
-    "count": "How many runs",
-    "runs": "These, the newest first",
-}
-MEANINGS[why_shapes.WrongShape] = {
-    "run": "The run's id",
-    "system": "Its ML system",
-    "namespace": "Its namespace",
-    "name": "What people call it",
-    "pipeline": "What it is a run of; empty where nothing says so",
-    "state": "How it stands",
-    "since": "Since when",
-    "confidence": "Of its own verdict",
-}
-MEANINGS[why_shapes.NodeShape] = {
-    "node": "The node's name",
-    "cluster": "The cluster's id",
-    "since": "From when on it was looked at: `--since`",
-    "events": "What went wrong with it, as [`events`](#events) has it",
-    "verdicts": "On the runs that were on it then, and had trouble of any kind: see [verdict](#verdict)",
-    "unhurt": "How many of the runs on it had none",
-}
-
-MEANINGS |= fleet.MEANINGS
+MEANINGS |= fleet.MEANINGS | why.MEANINGS | delivering.MEANINGS
 
 _SECTIONS: tuple[tuple[str, type[msgspec.Struct], tuple[type[msgspec.Struct], ...]], ...] = (
     ("events", events.EventShape, (events.RefShape, SourceObject, Link)),
-    ("runs", shapes.RunShape, (shapes.StepShape,)),
+    ("runs", shapes.RunShape, (shapes.StepShape, shapes.RunCauseShape)),
     ("run", shapes.WholeRunShape, (shapes.PhaseShape, shapes.BranchShape, shapes.TryShape, shapes.PodShape)),
     (
         "why RUN",
         why_shapes.WhyShape,
-        (verdicts.VerdictShape, verdicts.LinkShape, verdicts.AsideShape, verdicts.AttemptShape),
+        (
+            verdicts.CauseShape,
+            verdicts.LinkShape,
+            verdicts.AsideShape,
+            verdicts.AttemptShape,
+            why_shapes.PhaseBeforeShape,
+        ),
     ),
     ("why", why_shapes.GroupShape, (why_shapes.WrongShape,)),
     ("why NODE", why_shapes.NodeShape, ()),
     *fleet.SECTIONS,
     ("objects", shapes.ObjectShape, ()),
     ("status", shapes.SourceShape, (shapes.GapShape,)),
+    *delivering.SECTIONS,
     ("rejects", shapes.RejectShape, ()),
 )
 _NAMES = fleet.NAMES | {
@@ -309,10 +237,13 @@ _NAMES = fleet.NAMES | {
     shapes.TryShape: "try",
     shapes.PodShape: "pod",
     events.EventShape: "events",
-    verdicts.VerdictShape: "verdict",
-    verdicts.LinkShape: "chain",
+    shapes.RunCauseShape: "cause in short",
+    verdicts.VerdictShape: "why RUN",
+    verdicts.CauseShape: "cause",
+    verdicts.LinkShape: "happening",
     verdicts.AsideShape: "aside",
     verdicts.AttemptShape: "attempt",
+    why_shapes.PhaseBeforeShape: "phase before",
     why_shapes.WrongShape: "wrong",
 }
 
@@ -349,7 +280,7 @@ def type_words(found: Any) -> str:
     if found in simple:
         return simple[found]
     if isinstance(found, type) and issubclass(found, msgspec.Struct):
-        return f"[{_NAMES[found]}](#{_NAMES[found]})"
+        return f"[{_NAMES[found]}](#{_NAMES[found].lower().replace(' ', '-')})"
     origin, inner = get_origin(found), get_args(found)
     if origin in (Union, types.UnionType):
         return " or ".join(map(type_words, inner))

@@ -1,22 +1,39 @@
 """``config.md`` and ``config.schema.json``: the fields of the configuration file, with what stands under each."""
 
-import ast
-import inspect
-import json
-from typing import Any
+import types
+from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
 from docs._generate.markdown import block, code, page, sentence, table
 from pipetrail import config
+from pipetrail.config import schema as schemas
+from pipetrail.sinks import settings as common
+from pipetrail.sinks.kinds import KINDS, kind
 
-SOURCE = "src/pipetrail/config.py"
+SOURCE = "src/pipetrail/config and src/pipetrail/sinks"
 
 _INTRO = """The configuration is one YAML file, named with `--config` or `PIPETRAIL_CONFIG`; there is no default
-place. All of it is optional, and what options of the command line say wins over it. Unknown keys are errors.
-`pipetrail config check FILE` prints every mistake with its line; `pipetrail record` refuses a file with mistakes.
+place. All of it is optional, and what options of the command line say wins over it. Unknown keys are errors, and so is
+a key that stands twice. `pipetrail config check FILE` prints every mistake with its line; `pipetrail record` refuses a
+file with mistakes.
 
-Editors understand [config.schema.json](config.schema.json), the JSON Schema of the same fields."""
+## In an editor
+
+[config.schema.json](config.schema.json) is the JSON Schema of the same fields; `pipetrail config schema` prints it. An
+editor with the YAML language server completes and checks the file when its first line names that schema:
+
+```yaml
+# yaml-language-server: $schema=pipetrail.schema.json
+clusters: [{context: prod-eu}]
+```
+
+## Variables and files
+
+In any text `${NAME}` is replaced by that variable of the environment, and a text that is `file:/path` by what that file
+holds, without the end of its last line. What is missing is a mistake that names the variable or the file. `$${NAME}`
+stands for `${NAME}` itself. For the section `sinks` only `record`, `deliver` and `config check` do so: who just reads
+the journal needs no secrets."""
 
 EXAMPLE = """
 journal: /var/lib/pipetrail/journal.db
@@ -30,26 +47,82 @@ retention:
   age: 90d
 event_ttl: 1h
 listen: 127.0.0.1:8380
+sinks:
+  audit:
+    type: file
+    path: /var/log/pipetrail/events.jsonl
 """
 
 SECTIONS: tuple[tuple[str, type[msgspec.Struct], str], ...] = (
     ("The file", config.Config, ""),
     ("clusters[]", config.ClusterConfig, "clusters[]."),
     ("retention", config.RetentionConfig, "retention."),
+    ("sinks.NAME", common.Settings, ""),
+    ("batch", common.Batching, "batch."),
+    ("retry", common.Retrying, "retry."),
+    ("limits", common.Limits, "limits."),
+    ("Sinks that speak HTTP", common.HttpSettings, ""),
+    ("auth", common.Auth, "auth."),
+    ("tls", common.Tls, "tls."),
 )
+
+_NOTES = {
+    "sinks.NAME": "Each sink has a name of its own (up to 40 of a to z, 0 to 9 and -), under which its cursor is kept; "
+    "[Sinks](../how-to/sinks.md) says how to use them. These fields all sinks have:",
+    "Sinks that speak HTTP": "Those of type {http} have these fields too:",
+}
+
+
+def kinds() -> dict[type[msgspec.Struct], list[str]]:
+    """The settings of each kind of sink, with the words under ``type`` that mean it."""
+    found: dict[type[msgspec.Struct], list[str]] = {}
+    for word in KINDS:
+        found.setdefault(kind(word).Settings, []).append(word)
+    return found
 
 
 def write() -> str:
     """The page."""
-    parts = []
-    for title, struct, prefix in SECTIONS:
-        meanings = field_docs(struct)
-        rows = [
-            (code(prefix + field.name), _type(field.type), _default(field), meanings.get(field.name, ""))
-            for field in msgspec.structs.fields(struct)
+    http = [word for struct, words in kinds().items() if issubclass(struct, common.HttpSettings) for word in words]
+    notes = {title: text.format(http=", ".join(map(code, sorted(http)))) for title, text in _NOTES.items()}
+    parts = [_section(title, struct, prefix, notes.get(title, "")) for title, struct, prefix in SECTIONS]
+    for struct, words in kinds().items():
+        parts.append(_section(f"type: {' or '.join(words)}", struct, "", first_line(struct)))
+        parts += [
+            _section(f"{field.name} ({words[0]})", inner, f"{field.name}.", first_line(inner))
+            for field in own_fields(struct)
+            for inner in schemas.inner_structs(field.type)
+            if inner not in _LINKS
         ]
-        parts.append(f"## {title}\n\n" + table(("Field", "Type", "Default", "Meaning"), rows))
     return page("Configuration file", SOURCE, _INTRO, block(EXAMPLE, "yaml"), *parts, _JOURNAL)
+
+
+def _section(title: str, struct: type[msgspec.Struct], prefix: str, note: str) -> str:
+    meanings = field_docs(struct)
+    rows = [
+        (code(prefix + field.name), _type(field.type), _default(field), meanings.get(field.name, ""))
+        for field in own_fields(struct)
+    ]
+    return "\n\n".join(
+        part
+        for part in (f"## {title}", note, table(("Field", "Type", "Default", "Meaning"), rows) if rows else "")
+        if part
+    )
+
+
+def own_fields(struct: type[msgspec.Struct]) -> list[msgspec.structs.FieldInfo]:
+    """The fields that a Struct adds to the one it is made from."""
+    above = {field.name for base in struct.__bases__ if base is not msgspec.Struct for field in _fields(base)}
+    return [field for field in msgspec.structs.fields(struct) if field.name not in above]
+
+
+def _fields(struct: type) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(struct) if issubclass(struct, msgspec.Struct) else ()
+
+
+def first_line(struct: type[msgspec.Struct]) -> str:
+    """What a Struct says of itself."""
+    return sentence((struct.__doc__ or "").strip().split("\n\n")[0])
 
 
 _JOURNAL = """## The default journal
@@ -60,54 +133,59 @@ a pod name it, on a volume: see [Record from inside a cluster](../how-to/in-clus
 
 def schema() -> str:
     """The JSON Schema of the file."""
-    found: dict[str, Any] = msgspec.json.schema(config.Config)
-    found = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "pipetrail configuration", **found}
-    for _, struct, _ in SECTIONS:
-        described = found["$defs"].get(struct.__name__, {})
-        for name, text in field_docs(struct).items():
-            described.get("properties", {}).get(name, {})["description"] = text
-    return json.dumps(found, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return schemas.schema()
 
 
 def field_docs(struct: type[msgspec.Struct]) -> dict[str, str]:
-    """The string that stands under each field of a class."""
-    tree = ast.parse(inspect.getsource(struct)).body[0]
-    if not isinstance(tree, ast.ClassDef):
-        raise TypeError(f"{struct} is no class")
-    found = {}
-    for field, text in zip(tree.body, tree.body[1:], strict=False):
-        if (
-            isinstance(field, ast.AnnAssign)
-            and isinstance(field.target, ast.Name)
-            and isinstance(text, ast.Expr)
-            and isinstance(text.value, ast.Constant)
-            and isinstance(text.value.value, str)
-        ):
-            found[field.target.id] = sentence(text.value.value)
-    return found
+    """The text below each field of a Struct, as a sentence."""
+    return {name: sentence(text) for name, text in schemas.field_docs(struct).items()}
+
+
+_LINKS = {
+    config.ClusterConfig: "[clusters](#clusters)",
+    config.RetentionConfig: "[retention](#retention)",
+    common.Settings: "[sinks](#sinksname)",
+    common.Batching: "[batch](#batch)",
+    common.Retrying: "[retry](#retry)",
+    common.Limits: "[limits](#limits)",
+    common.Auth: "[auth](#auth)",
+    common.Tls: "[tls](#tls)",
+}
 
 
 def _type(found: Any) -> str:
-    words = {str: "text", bool: "yes or no", int: "number"}
+    """A type as people say it."""
+    words = {str: "text", bool: "yes or no", int: "number", float: "number", Any: "anything"}
     if found in words:
         return words[found]
-    if found == str | None:
-        return "text"
-    text = str(found)
-    if "ClusterConfig" in text:
-        return "list, see [clusters](#clusters)"
-    if "RetentionConfig" in text:
-        return "mapping, see [retention](#retention)"
-    if text == "list[str]":
-        return "list of texts"
-    if text.startswith("list[dict"):
-        return "list of mappings"
-    raise TypeError(f"the configuration has a field of type {text}: say in docs/_generate/settings.py how to write it")
+    if isinstance(found, type) and issubclass(found, msgspec.Struct):
+        return f"mapping, see {_LINKS[found]}" if found in _LINKS else "mapping, see below"
+    if found == list[common.Rule] | common.Rule:
+        return "rule or list of rules, see [Which events](../how-to/sinks.md#which-events)"
+    origin, inner = get_origin(found), get_args(found)
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_type(part) for part in inner if part is not type(None)))
+    if origin is Literal:
+        return ", ".join(code(str(word)) for word in inner)
+    if origin is list:
+        if inner[0] in _LINKS:
+            return f"list, see {_LINKS[inner[0]]}"
+        return f"list of {_type(inner[0])}s"
+    if origin is dict:
+        if inner[1] in _LINKS:
+            return f"mapping by name, see {_LINKS[inner[1]]}"
+        return "mapping"
+    raise TypeError(f"the configuration has a field of type {found}: say in docs/_generate/settings.py how to write it")
 
 
 def _default(field: msgspec.structs.FieldInfo) -> str:
-    if field.default is msgspec.NODEFAULT or field.default is None:
+    default = field.default
+    if field.required:
+        return "required"
+    if default is msgspec.NODEFAULT or default is None:
         return ""
-    if isinstance(field.default, bool):
-        return code("true" if field.default else "false")
-    return code(str(field.default)) if field.default != "" else "empty"
+    if isinstance(default, bool):
+        return code("true" if default else "false")
+    if isinstance(default, float):
+        return code(f"{default:g}")
+    return code(str(default)) if default != "" else "empty"

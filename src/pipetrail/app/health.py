@@ -4,12 +4,11 @@ import asyncio
 import os
 
 from aiohttp import web
-from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
-from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 
-from pipetrail.app.metrics import registry
+from pipetrail.app.metrics import CONTENT_TYPE, Metrics
 from pipetrail.app.recorder import Recorder
 from pipetrail.config import parse_address
+from pipetrail.stores.sqlite import JournalError
 
 
 def default_listen() -> str:
@@ -30,7 +29,7 @@ class Health:
 
     async def __call__(self, recorder: Recorder) -> None:
         """Serve for a recorder. :raises OSError: when the address is taken."""
-        metrics = registry(recorder)
+        metrics = Metrics(recorder)
 
         async def livez(_: web.Request) -> web.Response:
             return web.Response(text="ok\n")
@@ -40,21 +39,22 @@ class Health:
             return web.Response(status=503 if reasons else 200, text="\n".join(reasons or ["ok"]) + "\n")
 
         async def show(_: web.Request) -> web.Response:
-            return web.Response(
-                body=openmetrics(metrics),  # type: ignore[no-untyped-call]
-                headers={"Content-Type": OPENMETRICS},
-            )
+            try:
+                body = await metrics.scrape()
+            except JournalError as error:
+                return web.Response(status=503, text=f"{error}\n")
+            return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE})
 
         application = web.Application()
         application.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", show)])
-        runner = web.AppRunner(application, access_log=None, handle_signals=False)
+        runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=0.5)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, self._host, self._port, shutdown_timeout=0.5)
+            site = web.TCPSite(runner, self._host, self._port)
             await site.start()
             found = runner.addresses[0]
             self.address = f"http://{found[0]}:{found[1]}"
             self.listening.set()
-            await asyncio.Event().wait()
+            await metrics.keep_counting()
         finally:
             await runner.cleanup()

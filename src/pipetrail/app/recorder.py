@@ -9,11 +9,14 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
+from pipetrail.app.child import Child
 from pipetrail.app.cluster import ClusterOptions, ClusterRecorder
+from pipetrail.app.skipping import skipped_batches
 from pipetrail.control import Request, answering
 from pipetrail.kube.keep import redact
 from pipetrail.kube.login import Login
 from pipetrail.model import Micros
+from pipetrail.sinks.shared import Skipped
 from pipetrail.stores.sqlite import Journal, Retention, Writer
 from pipetrail.stores.sqlite.backup import backup
 from pipetrail.stores.sqlite.retention import prune
@@ -37,6 +40,7 @@ class Recorder:
 
     :param clusters: a login and options for each.
     :param now: the wall clock, in microseconds.
+    :param delivery: the process that sends events to the sinks; it is started when the journal is open.
     """
 
     def __init__(
@@ -46,9 +50,12 @@ class Recorder:
         *,
         now: Callable[[], Micros],
         on_commit: Callable[[int], None] | None = None,
+        delivery: Child | None = None,
     ) -> None:
         self.options = options
+        self.delivery = delivery
         self.now = now
+        self.catalogue = next((wanted.catalogue for _, wanted in clusters if wanted.catalogue is not None), None)
         self.started_at = now()
         self.writer = Writer(self._open, now=now, bounds=options.retention, on_commit=on_commit)
         self.clusters = [
@@ -68,6 +75,10 @@ class Recorder:
         await self.writer.start()
         ease_collector()
         stored = True
+        # No task of the group: whatever happens to it, recording goes on.
+        delivery = (
+            asyncio.create_task(_delivering(self.delivery), name="delivery") if self.delivery is not None else None
+        )
         try:
             async with answering(self.options.journal, self._handlers()), asyncio.TaskGroup() as tasks:
                 for part in beside:
@@ -75,10 +86,14 @@ class Recorder:
                 for cluster in self.clusters:
                     tasks.create_task(cluster.run(), name=f"cluster {cluster.label}")
         finally:
+            if delivery is not None:
+                delivery.cancel()  # its process ends while the last batches are stored
             last = [batch for cluster in self.clusters for batch in cluster.last_batches()]
             stored = await self.writer.stop(STOP_SECONDS, last)
             if not stored:
                 _log.error("Stopped before all was stored; it will be read again from the last position.")
+            if delivery is not None:
+                await asyncio.wait([delivery])
         return stored
 
     def blind(self) -> list[str]:
@@ -100,7 +115,13 @@ class Recorder:
     # ---- what other commands may ask of a running recorder
 
     def _handlers(self) -> dict[str, Callable[[Request], Awaitable[object]]]:
-        return {"prune": self._prune, "backup": self._backup, "flush": self._flush, "status": self._status}
+        return {
+            "prune": self._prune,
+            "backup": self._backup,
+            "flush": self._flush,
+            "status": self._status,
+            "gap": self._gap,
+        }
 
     async def _prune(self, request: Request) -> object:
         bounds = Retention(size=request.get("size"), age=request.get("age"))
@@ -115,10 +136,18 @@ class Recorder:
         await self.writer.flush()
         return {"last_seq": self.writer.done.last_seq}
 
+    async def _gap(self, request: Request) -> object:
+        skipped = msgspec.convert(request.get("skipped"), Skipped)
+        batches = await asyncio.to_thread(skipped_batches, self.options.journal, skipped, self.now())
+        await self.writer.put(*batches)
+        await self.writer.flush()
+        return {"gaps": len(batches)}
+
     async def _status(self, _: Request) -> object:
         return {
             "blind": self.blind(),
             "lag_seconds": self.lag_seconds(),
+            "sinks": self.delivery.trouble if self.delivery is not None else "",
             "written": msgspec.to_builtins(self.writer.done),
         }
 
@@ -132,6 +161,14 @@ def ease_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+async def _delivering(child: Child) -> None:
+    """Keep the delivery running; its trouble is never the recorder's."""
+    try:
+        await child.run()
+    except Exception:
+        _log.exception("Delivery to the sinks can't be kept running; recording goes on.")
 
 
 async def _awaited(work: Awaitable[None]) -> None:

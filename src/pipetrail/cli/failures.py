@@ -16,7 +16,8 @@ FAILED, USAGE, UNREACHABLE = 1, 2, 3
 _CODES = {
     ("pipetrail.stores.sqlite.errors", "JournalError"): UNREACHABLE,
     ("pipetrail.kube.errors", "ApiError"): UNREACHABLE,
-    ("pipetrail.config", "ConfigError"): USAGE,
+    ("pipetrail.sinks.schema", "StateError"): UNREACHABLE,
+    ("pipetrail.config.errors", "ConfigError"): USAGE,
     ("pipetrail.catalogue.reading", "CatalogueError"): USAGE,
     ("pipetrail.sources.playback", "NoRecording"): FAILED,
 }

@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
-from pipetrail import __version__
+from pipetrail import __version__, hangup
 from pipetrail.cli.failures import failure_of, hush
 
 COMPLETE_VAR = "_PIPETRAIL_COMPLETE"
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "record": ("record:record", "Record a cluster into the journal."),
+    "deliver": ("deliver:deliver", "Send what is recorded to the sinks of the configuration."),
     "events": ("events:events", "Show what happened."),
     "runs": ("runs:runs", "Show runs: what people started, rather than pods."),
     "run": ("run:run", "Show one run: its tree, and how long it waited, pulled, ran."),
@@ -26,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "explain-link": ("explain_link:explain_link", "Say why an event belongs to its run."),
     "catalogue": ("catalogue:catalogue", "Explain a reason, or list what makes runs fail."),
     "status": ("status:status", "Show what is recorded, what was missed and what is lacking."),
+    "sinks": ("sinks:sinks", "Show how far each sink is, and what is wrong with it."),
     "rejects": ("rejects:rejects", "Show input that could not be recorded."),
     "export": ("export:export", "Write events to a file, as JSON lines or Parquet."),
     "prune": ("prune:prune", "Take the oldest history away."),
@@ -33,7 +35,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "capture": ("capture:capture", "Write what a cluster sends to a folder of recordings."),
     "play": ("play:play", "Play recordings into a journal."),
     "demo": ("demo:demo", "Play the recordings that come with pipetrail, and look at them."),
-    "config": ("config:config", "Check the configuration file."),
+    "rules": ("rules:rules", "Print alerting rules for Prometheus, or a dashboard for Grafana."),
+    "config": ("config:config", "Check the configuration file, or print its form for editors."),
     "completion": ("completion:completion", "Print the completion script for a shell."),
 }
 """Each command: the module under ``pipetrail.cli`` with the name in it, and its line in the list of commands."""
@@ -125,6 +128,8 @@ def program_name(called_as: str) -> str:
 
 def main(run: Callable[..., Any] = cli.main) -> None:
     """Run the command that the arguments name, and exit."""
+    if sys.argv[1:2] in (["record"], ["deliver"]):
+        hangup.hold()
     try:
         run(prog_name=program_name(sys.argv[0]), complete_var=COMPLETE_VAR)
     except KeyboardInterrupt:

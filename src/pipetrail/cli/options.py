@@ -113,7 +113,7 @@ def output(*formats: str) -> Callable[[F], F]:
     )
 
 
-_JOURNAL_OPTIONS = (
+JOURNAL_OPTIONS = (
     click.option(
         "--journal",
         envvar="PIPETRAIL_JOURNAL",
@@ -139,7 +139,7 @@ def journal_options(command: F) -> F:
     def found(*args: Any, journal: str | None, config_file: str | None, **rest: Any) -> Any:
         return command(*args, journal=journal_of(journal, config_file), **rest)
 
-    return _with(found, _JOURNAL_OPTIONS)  # type: ignore[return-value]
+    return _with(found, JOURNAL_OPTIONS)  # type: ignore[return-value]
 
 
 class Patience(TypedDict, total=False):
@@ -176,7 +176,7 @@ def judged_journal(command: F) -> F:
             patience["zombie_after"] = parse_retention_age(settings.zombie_after)
         return command(*args, journal=journal_of(journal, None), resolvers=resolvers, patience=patience, **rest)
 
-    return _with(found, _JOURNAL_OPTIONS)  # type: ignore[return-value]
+    return _with(found, JOURNAL_OPTIONS)  # type: ignore[return-value]
 
 
 def diagnosing_journal(command: F) -> F:

@@ -2,14 +2,21 @@
 
 import asyncio
 import contextlib
+import signal
 import sys
+import termios
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from pipetrail import hangup
 from pipetrail.config import Config, ConfigError, default_journal, load, parse_address, parse_retention_age, parse_size
 from pipetrail.model.times import parse_age
+
+if TYPE_CHECKING:
+    from pipetrail.app.child import Child
 
 
 @click.command()
@@ -26,6 +33,7 @@ from pipetrail.model.times import parse_age
 @click.option("--max-age", help="The greatest age of an event, such as 30d. 0: no bound.")
 @click.option("--event-ttl", help="How long the cluster keeps Events (its API server's --event-ttl).")
 @click.option("--full-text/--no-full-text", default=None, help="Index messages for search.")
+@click.option("--no-sinks", is_flag=True, help="Send nothing to the sinks of the configuration.")
 @click.option("-v", "--verbose", is_flag=True, help="Log what is done in detail.")
 def record(
     contexts: tuple[str, ...],
@@ -39,12 +47,16 @@ def record(
     max_age: str | None,
     event_ttl: str | None,
     full_text: bool | None,
+    no_sinks: bool,
     verbose: bool,
 ) -> None:
     """Record the events and object states of a cluster into the journal.
 
     Records the current context of the kubeconfig, or inside a pod the cluster it runs in. Ctrl-C or SIGTERM stores what
     is under way and ends.
+
+    Where the configuration has sinks, `pipetrail deliver` runs beside it as a process of its own, which can't hold the
+    recording up; SIGHUP lets that read the sinks anew.
     """
     from pipetrail.app.cluster import ClusterOptions
     from pipetrail.app.health import default_listen
@@ -57,7 +69,7 @@ def record(
     from pipetrail.telemetry import start_logging
 
     try:
-        settings = load(config_file)
+        settings = load(config_file, sinks=not no_sinks)
         size = parse_size(max_size or settings.retention.size)
         age = parse_retention_age(max_age or settings.retention.age)
     except ConfigError as error:
@@ -106,7 +118,8 @@ def record(
             parse_address(where)
     except ValueError as error:
         raise SystemExit(_usage(f"--listen: {error}")) from error
-    raise SystemExit(asyncio.run(_record(options, clusters, where, terminal)))
+    watched = None if no_sinks else config_file
+    raise SystemExit(asyncio.run(_record(options, clusters, where, terminal, watched, verbose)))
 
 
 def _wanted(
@@ -137,13 +150,29 @@ def unwrapped(error: BaseException) -> BaseException:
     return error
 
 
-async def _record(options: object, clusters: object, listen: str, terminal: bool) -> int:
+async def _record(
+    options: object, clusters: object, listen: str, terminal: bool, config_file: str | None, verbose: bool
+) -> int:
+    from pipetrail.app.child import Child
     from pipetrail.app.health import Health
-    from pipetrail.app.recorder import Recorder, until_signal
+    from pipetrail.app.recorder import Recorder, RecorderOptions, until_signal
+    from pipetrail.config import has_sinks
     from pipetrail.kube.errors import ApiError
     from pipetrail.stores.sqlite import JournalError
 
-    recorder = Recorder(options, clusters, now=lambda: time.time_ns() // 1000)  # type: ignore[arg-type]
+    assert isinstance(options, RecorderOptions)  # noqa: S101
+    delivery = None
+    if config_file is not None:
+        words = ["deliver", "--journal", options.journal, "--config", config_file, "--while-stdin"]
+        delivery = Child([*words, "--verbose"] if verbose else words, lambda: has_sinks(config_file))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _hang_up, delivery, terminal)
+    hangup.release()
+    recorder = Recorder(
+        options,
+        clusters,  # type: ignore[arg-type]
+        now=lambda: time.time_ns() // 1000,
+        delivery=delivery,
+    )
     beside: list[object] = []
     if listen:
         beside.append(Health(listen))
@@ -163,6 +192,17 @@ async def _record(options: object, clusters: object, listen: str, terminal: bool
             return 3
         raise
     return 0 if stored else 1
+
+
+def _hang_up(delivery: "Child", terminal: bool) -> None:
+    """SIGHUP: read the sinks anew; but where it comes since the terminal was closed, end."""
+    if terminal:
+        try:
+            termios.tcgetattr(sys.stderr)
+        except (termios.error, OSError, ValueError):
+            signal.raise_signal(signal.SIGTERM)
+            return
+    delivery.reload()
 
 
 async def _status_line(recorder: object) -> None:
@@ -197,6 +237,8 @@ async def _status_line(recorder: object) -> None:
                 f"{done.gaps} gaps",
                 size_words(done.bytes),
             ]
+            if recorder.delivery is not None and recorder.delivery.trouble:
+                parts.append(f"SINKS {recorder.delivery.trouble}")
             draw(" · ".join(parts))
     finally:
         with contextlib.suppress(OSError):

@@ -1,0 +1,45 @@
+"""``pipetrail deliver``: send what is recorded to the sinks of the configuration, until told to stop."""
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from pipetrail.cli.failures import FAILED, USAGE, Failure
+from pipetrail.cli.screen import Screen
+from pipetrail.cli.sinks_asking import sink_options
+
+if TYPE_CHECKING:
+    from pipetrail.app.delivering import Options, Progress
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="End when all that is in the journal now was sent, or can't be.")
+@click.option("--while-stdin", is_flag=True, hidden=True)
+@click.option("-v", "--verbose", is_flag=True, help="Log what is done in detail.")
+@sink_options
+def deliver(journal: str, config_file: str | None, once: bool, while_stdin: bool, verbose: bool) -> None:
+    """Send what is recorded, and what comes, to the sinks of the configuration.
+
+    `pipetrail record` runs it by itself; alone it serves a journal that another process writes, or a backlog. Ctrl-C or
+    SIGTERM stores how far each sink is, and ends; SIGHUP reads the configuration anew. With --once it ends with 1 where
+    something could not be sent.
+    """
+    from pipetrail.app.delivering import Options
+    from pipetrail.telemetry import start_logging
+
+    if not config_file:
+        raise Failure("name the configuration that has the sinks, with --config or PIPETRAIL_CONFIG", USAGE)
+    screen = Screen.current()
+    start_logging(json=not sys.stderr.isatty(), verbose=verbose)
+    options = Options(journal=journal, config=config_file, once=once, while_stdin=while_stdin)
+    whole = asyncio.run(_deliver(options, screen.progress if once and screen.talks else None))
+    if not whole:
+        raise SystemExit(FAILED)
+
+
+async def _deliver(options: "Options", progress: "Progress | None") -> bool:
+    from pipetrail.app.delivering import Delivering
+
+    return await Delivering(options).run(progress)
