@@ -4,12 +4,37 @@ Labels come from closed sets: clusters as configured, resources as in the table 
 No label is ever an object's name.
 """
 
-from collections.abc import Iterator
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable, Iterator
+from typing import cast
 
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
+from prometheus_client.openmetrics.exposition import generate_latest
 
 from pipetrail.app.recorder import Recorder
+from pipetrail.app.run_metrics import Closed, tally_metrics
+from pipetrail.app.sink_metrics import sink_metrics
+from pipetrail.catalogue import load
+from pipetrail.sinks.figures import SinkFigures
+from pipetrail.sinks.schema import StateError
+from pipetrail.sinks.state import read_figures
+from pipetrail.stores.sqlite import JournalError, JournalReader
+from pipetrail.stores.sqlite.errors import explained
+from pipetrail.stores.sqlite.journal import Journal
+from pipetrail.stores.sqlite.tallied import read_tallied
+from pipetrail.stores.sqlite.tallies import tally
+
+_log = logging.getLogger(__name__)
+
+__all__ = ["CONTENT_TYPE", "STATES", "Metrics", "RecorderMetrics"]
+
+COUNT_SECONDS = 2.0
+"""How often what is new in the journal is counted, besides at each scrape."""
+
+_SCRAPE_SECONDS = 2.0  # that a scrape waits for the count; after a long time without one it is behind for a while
 
 STATES = ("listing", "watching", "blind", "forbidden", "absent")
 
@@ -78,8 +103,85 @@ class RecorderMetrics:
         yield from (state, alive, relists, reconnects, resyncs, bent)
 
 
-def registry(recorder: Recorder) -> CollectorRegistry:
-    """A registry of a recorder's metrics, its own and never the global one."""
-    made = CollectorRegistry(auto_describe=False)
-    made.register(RecorderMetrics(recorder))
-    return made
+class Metrics:
+    """All that a recorder shows, and the counting that it needs.
+
+    What is counted is in the journal (:mod:`~pipetrail.stores.sqlite.tallies`), so it goes on after a restart.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._own = RecorderMetrics(recorder)
+        self._closed: Closed | None = None
+
+    async def keep_counting(self) -> None:
+        """Count what is new, for ever."""
+        failed = False
+        while True:
+            try:
+                await self.count()
+                failed = False
+            except Exception:  # what is shown must never stop what is recorded
+                if not failed:
+                    _log.exception("What happened can't be counted; it is tried again.")
+                failed = True
+            await asyncio.sleep(COUNT_SECONDS)
+
+    async def count(self) -> None:
+        """Count all that is new, in short transactions between those of the writer.
+
+        Where the journal can't be written nothing is lost: it is counted the next time.
+        """
+        with contextlib.suppress(JournalError):
+            # Who is cancelled meanwhile must not let the writer into a transaction that is under way.
+            while await asyncio.shield(self._recorder.writer.ask(_tally)):
+                pass
+
+    async def scrape(self) -> bytes:
+        """All metrics as of now, in the OpenMetrics format (:data:`CONTENT_TYPE`).
+
+        :raises JournalError: when the journal can't be read.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SCRAPE_SECONDS):
+                await self.count()
+        # The recorder's own figures belong to this thread; what takes long is done in another.
+        own = list(self._own.collect())
+        last = self._recorder.writer.done.last_seq
+        return await asyncio.to_thread(self._text, own, last)
+
+    def _text(self, own: list[Metric], last: int) -> bytes:
+        if self._closed is None:
+            self._closed = Closed(self._recorder.catalogue or load())
+        journal, now = self._recorder.options.journal, self._recorder.now()
+        with JournalReader(journal) as reader:
+            tallied = read_tallied(reader, now)
+        counted = tally_metrics(tallied, self._closed, max(0, last - tallied.seq))
+        return text([*own, *counted, *sink_metrics(_figures(journal + ".sinks"), last, now)])
+
+
+def _figures(path: str) -> list[SinkFigures]:
+    try:
+        return read_figures(path)
+    except StateError:
+        return []  # `pipetrail sinks` says what is wrong with it; the rest is to be seen all the same
+
+
+def text(metrics: Iterable[Metric]) -> bytes:
+    """Metrics in the OpenMetrics format."""
+    return cast(bytes, generate_latest(_Collected(metrics)))  # type: ignore[no-untyped-call]
+
+
+class _Collected:
+    """Metrics that were collected before, for who wants to collect them."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterable[Metric]:
+        return self._metrics
+
+
+def _tally(journal: Journal) -> bool:
+    with explained(journal.path):
+        return tally(journal.db)
