@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run as a script, only this file's directory is on it
 
 from docs._generate import (  # noqa: E402
+    alerts,
     annotations,
     causes,
     commands,
@@ -26,6 +27,7 @@ from docs._generate import (  # noqa: E402
 REFERENCE = ROOT / "docs" / "reference"
 
 PAGES: Mapping[str, Callable[[], str]] = {
+    "alerts.md": alerts.write,
     "annotations.md": annotations.write,
     **causes.pages(),
     "cli.md": commands.write,

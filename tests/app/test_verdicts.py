@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from pipetrail.analysis.diagnosis import Verdict, diagnose
 from pipetrail.app import verdicts as module
+from pipetrail.app.judging import judged
 from pipetrail.app.playing import PlayOptions, play
 from pipetrail.app.reading import RunReader
 from pipetrail.app.verdicts import SETTLED, Told, Verdicts, verdict_event
@@ -237,11 +238,11 @@ def test_what_comes_later_corrects_what_was_told(
     ours = restored(path, OOM.name, catalogue)
     monkeypatch.setattr(
         module,
-        "diagnose",
-        lambda case, known: replace(diagnose(case, known) or pytest.fail("no verdict"), cause="exit_unknown"),
+        "judged",
+        lambda *of, **how: replace(judged(*of, **how) or pytest.fail("no verdict"), cause="exit_unknown"),
     )
     (first,) = judge(ours, path, LATE)
-    monkeypatch.setattr(module, "diagnose", diagnose)
+    monkeypatch.setattr(module, "judged", judged)
     assert judge(ours, path, LATE + 30 * SECOND) == []  # not looked at yet
     (second,) = judge(ours, path, LATE + 61 * SECOND)
 
@@ -303,7 +304,7 @@ def test_a_run_that_can_not_be_judged_stops_nothing(
 ) -> None:
     put(OOM, path, None)
     ours = restored(path, OOM.name, catalogue)
-    monkeypatch.setattr(module, "diagnose", lambda case, known: 1 // 0)
+    monkeypatch.setattr(module, "judged", lambda *_, **__: 1 // 0)
 
     assert judge(ours, path) == []
 

@@ -76,6 +76,31 @@ def test_a_table_fits_a_narrow_screen(run: Run, journal: str) -> None:
     assert max(len(line) for line in done.output.splitlines()) <= 80
 
 
+def test_of_runs_on_which_nobody_told_a_verdict_those_that_failed_are_judged(run: Run, journal: str) -> None:
+    found = lines(run("runs", "--journal", journal, "-o", "json").output)
+
+    assert [(each["state"], each["cause"] and each["cause"]["id"]) for each in found] == [
+        ("Failed", "image_not_found"),
+        ("Succeeded", None),
+        ("Succeeded", None),
+        ("Succeeded", None),
+        ("Failed", "oom_killed"),
+    ]
+
+
+def test_the_cause_is_a_word_in_the_table(run: Run, journal: str) -> None:
+    shown = run("runs", "--journal", journal, width=140, terminal=True).output
+
+    assert [line.split()[-1] for line in shown.splitlines() if "Failed" in line] == ["image_not_found", "oom_killed"]
+
+
+def test_a_single_run_has_the_same_cause_as_in_the_list(run: Run, journal: str) -> None:
+    (listed,) = lines(run("runs", "--journal", journal, "-o", "json", "--system", "tekton").output)
+    (found,) = lines(run("run", listed["id"], "--journal", journal, "-o", "json").output)
+
+    assert found["cause"] == listed["cause"]
+
+
 def test_no_run_is_said_so(run: Run, journal: str) -> None:
     done = run("runs", "--journal", journal, "--state", "zombie")
 

@@ -9,18 +9,21 @@ import pytest
 import yaml
 
 import pipetrail
+from pipetrail.analysis.diagnosis import Step
 from pipetrail.app.overview import grouped
 from pipetrail.app.playing import PlayOptions, play
+from pipetrail.app.why import Answer
 from pipetrail.catalogue import load
 from pipetrail.cli.screen import Screen
 from pipetrail.cli.table import cell_width
+from pipetrail.cli.why_shapes import why_shape
 from pipetrail.cli.whygroups import groups_text, node_text
 from pipetrail.cli.whytext import answer_text
 from tests.cli.conftest import Run
-from tests.cli.journals import NOW
+from tests.cli.journals import NIGHT, NOW
 from tests.cli.test_cli_events import golden
 from tests.cli.test_cli_runs import journal, lines
-from tests.cli.verdicts import a_hostile_answer, a_node, a_verdict, an_answer, forty_of_one_cause
+from tests.cli.verdicts import POD, a_hostile_answer, a_node, a_run, a_verdict, an_answer, forty_of_one_cause
 
 __all__ = ["journal"]
 
@@ -69,16 +72,13 @@ def why(run: Run, journal: str, *args: str) -> list[dict[str, Any]]:
 
 def test_json_has_the_verdict_of_a_run(run: Run, journal: str) -> None:
     (found,) = why(run, journal, "train-churn")
-    verdict = found["verdict"]
+    cause = found["cause"]
 
     assert (found["state"], found["part"]) == ("Failed", "")
-    assert (verdict["cause"], verdict["blame"], verdict["turn"]) == (
-        "oom_killed",
-        "configuration",
-        "user configuration: whoever wrote the resources",
-    )
-    assert verdict["since"].endswith("Z")
-    assert [step["at"] for step in verdict["chain"]] == sorted(step["at"] for step in verdict["chain"])
+    assert (cause["id"], cause["reason"], cause["blame"]) == ("oom_killed", "OOMKilled", "configuration")
+    assert found["turn"] == "user configuration: whoever wrote the resources"
+    assert found["since"] == cause["at"]
+    assert [step["at"] for step in found["chain"]] == sorted(step["at"] for step in found["chain"])
 
 
 def test_yaml_says_the_same_as_json(run: Run, journal: str) -> None:
@@ -89,11 +89,11 @@ def test_yaml_says_the_same_as_json(run: Run, journal: str) -> None:
 
 
 def test_evidence_names_events_of_the_journal(run: Run, journal: str) -> None:
-    verdict = why(run, journal, "train-churn")[0]["verdict"]
+    (found,) = why(run, journal, "train-churn")
     known = {event["id"] for event in lines(run("events", "--journal", journal, "-o", "json").stdout)}
 
-    assert verdict["evidence"]
-    assert known.issuperset(verdict["evidence"])
+    assert found["evidence"]
+    assert known.issuperset(found["evidence"])
 
 
 @pytest.mark.parametrize("width", [80, 140])
@@ -106,17 +106,17 @@ def test_each_answer_fits_the_screen(run: Run, journal: str, name: str, width: i
 
 
 def test_at_a_time_before_anything_went_wrong_nothing_is_to_be_explained(run: Run, journal: str) -> None:
-    ended = why(run, journal, "train-churn")[0]["verdict"]["since"]
+    ended = why(run, journal, "train-churn")[0]["since"]
     (found,) = why(run, journal, "train-churn", "--at", "2026-11-24T11:50:38Z")
 
     assert ended > "2026-11-24T11:50:38Z"
-    assert (found["verdict"], found["known_until"]) == (None, "2026-11-24T11:50:38.000000Z")
+    assert (found["cause"], found["known_until"]) == (None, "2026-11-24T11:50:38.000000Z")
 
 
 def test_without_a_name_all_that_failed_is_told_by_cause(run: Run, journal: str) -> None:
     found = why(run, journal, "--since", "2026-11-23")
 
-    assert {(one["cause"], one["count"]) for one in found} == {("oom_killed", 1), ("image_not_found", 1)}
+    assert {(one["cause"]["id"], one["count"]) for one in found} == {("oom_killed", 1), ("image_not_found", 1)}
     assert [one["newest"] for one in found] == sorted((one["newest"] for one in found), reverse=True)
 
 
@@ -129,7 +129,7 @@ def test_when_nothing_failed_that_is_said(run: Run, journal: str) -> None:
 def test_of_a_node_the_runs_that_it_hit_are_told(run: Run, journal: str) -> None:
     (found,) = why(run, journal, "gpu-b1", "--since", "2026-11-23")
 
-    assert [(one["name"], one["cause"]) for one in found["verdicts"]] == [("seg-ddp", "node_lost")]
+    assert [(one["name"], one["cause"]["id"]) for one in found["verdicts"]] == [("seg-ddp", "node_lost")]
     assert {event["about"]["kind"] for event in found["events"]} == {"Node"}
 
 
@@ -169,7 +169,7 @@ def test_watch_answers_again_only_when_the_answer_is_another(
 ) -> None:
     """Time passes twice without news, then the verdict is another one."""
     verdicts = iter([a_verdict(), a_verdict(summary="the same"), a_verdict(cause="oom_killed", title="Out of memory")])
-    monkeypatch.setattr("pipetrail.app.why.diagnose", lambda case, catalogue: next(verdicts))
+    monkeypatch.setattr("pipetrail.app.why.judged", lambda *_, **__: next(verdicts))
     monkeypatch.setattr("pipetrail.cli.why._AGAIN_SECONDS", -1.0)
     sleeps = iter(range(3))
 
@@ -195,7 +195,7 @@ def test_own_files_of_the_catalogue_count(run: Run, journal: str, tmp_path: Path
     config.write_text(f"catalogue: {own}\n", encoding="utf-8")
 
     for args in (("--catalogue", str(own)), ("--config", str(config))):
-        assert why(run, journal, "train-churn", *args)[0]["verdict"]["title"] == "Ask the platform team"
+        assert why(run, journal, "train-churn", *args)[0]["cause"]["title"] == "Ask the platform team"
 
 
 def test_a_bad_catalogue_is_a_usage_error(run: Run, journal: str, tmp_path: Path) -> None:
@@ -211,4 +211,34 @@ def test_events_carry_verdicts_in_the_same_form(run: Run, tmp_path: Path) -> Non
     asyncio.run(play([folder], PlayOptions(journal=told, catalogue=load())))
     (event,) = lines(run("events", "--origin", "verdict", "--journal", told, "-o", "json").stdout)
 
-    assert event["verdict"] == why(run, told, "train-churn")[0]["verdict"]
+    (found,) = why(run, told, "train-churn")
+    assert found.pop("phases_before") == []
+    assert event["verdict"] == found | {"known_until": event["observed_at"]}
+
+
+@pytest.mark.parametrize(
+    ("state", "determinable", "confidence"),
+    [("Succeeded", True, "high"), ("Running", True, "high"), ("Pending", False, "low"), ("Unknown", False, "low")],
+)
+def test_a_run_without_a_verdict_has_no_cause_and_says_whether_one_is_missing(
+    state: str, determinable: bool, confidence: str
+) -> None:
+    shape = why_shape(Answer(a_run(state=state), None, NOW))
+
+    assert (shape.cause, shape.determinable, shape.confidence) == (None, determinable, confidence)
+    assert bool(shape.missing) != determinable
+
+
+def test_what_can_t_be_determined_has_no_cause_and_says_what_is_missing() -> None:
+    shape = why_shape(an_answer(cause="", title="", reason="", blame="unknown", confidence="low"))
+
+    assert (shape.cause, shape.determinable, shape.turn) == (None, False, "")
+    assert shape.missing
+
+
+def test_what_followed_is_told_once() -> None:
+    followed = (*a_verdict().chain[1:], Step(at=NIGHT, text="exit:143 on pod vit-9", about=POD, reason="exit:143"))
+    shown = answer_text(an_answer(consequences=followed), screen(0), {})
+
+    assert shown.count("exit:143 on pod vit-9") == 1
+    assert shown.count("DeletionByTaintManager") == 1

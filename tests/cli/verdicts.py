@@ -50,8 +50,20 @@ def a_verdict(**changes: Any) -> Verdict:
         "summary": "The PyTorchJob seg-ddp failed because node gpu-b1 stopped answering (2026-11-24T03:12:00.000000Z). "
         "Its pod worker-0 was taken away 5 minutes later, and the other members gave up waiting for it.",
         "chain": (
-            Step(at=NIGHT, text="NodeStatusUnknown on node gpu-b1: the kubelet stopped posting status", events=IDS[:1]),
-            Step(at=NIGHT + 305 * SECOND, text="DeletionByTaintManager of pod seg-ddp-worker-0", events=IDS[1:2]),
+            Step(
+                at=NIGHT,
+                text="NodeStatusUnknown on node gpu-b1: the kubelet stopped posting status",
+                events=IDS[:1],
+                about=NODE,
+                reason="NodeStatusUnknown",
+            ),
+            Step(
+                at=NIGHT + 305 * SECOND,
+                text="DeletionByTaintManager of pod seg-ddp-worker-0",
+                events=IDS[1:2],
+                about=POD,
+                reason="DeletionByTaintManager",
+            ),
             Step(
                 at=NIGHT + 598 * SECOND,
                 text="exit code 134 of pod seg-ddp-worker-1: [Rank 1] Watchdog caught collective operation timeout: "

@@ -22,6 +22,8 @@ _ORDER: tuple[What, ...] = (
     "image", "settings", "env", "volumes", "resources", "placement", "priority", "queue", "node", "steps", "attempts",
     "labels",
 )  # fmt: skip
+_SET_UP = frozenset({"image", "settings", "env", "volumes", "resources", "placement", "priority", "queue", "steps"})
+_LONGEST = 80  # characters of a value in words
 _SHORTEST = 4  # characters of a name that is looked for inside texts
 _MANY = 3  # values that are named of a setting which has several
 _WEIGHT: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
@@ -274,6 +276,37 @@ def _amount(text: str) -> float | None:
     """A Kubernetes quantity as a number: ``1Gi`` is ``1024Mi``."""
     found = _QUANTITY.fullmatch(text)
     return float(found[1]) * _UNITS[found[2]] if found else None
+
+
+def in_words(found: Iterable[Difference], changed: Iterable[Changed] = ()) -> list[str]:
+    """What somebody set up otherwise, each as ``image ml/train:1.4 to ml/train:1.5``, in the order given.
+
+    Which node it got, its labels and how often it was tried are left out: these come by themselves. A digest says
+    nothing more where the name of the image is another one.
+    """
+    found = [each for each in found if each.what in _SET_UP]
+    images = {(each.name, each.roles) for each in found if each.what == "image"}
+    told = [
+        _in_words(each)
+        for each in found
+        if not each.name.endswith("digest") or (f"{each.name.removesuffix('digest')}image", each.roles) not in images
+    ]
+    return told + [f"{each.kind} {each.name}: {', '.join(each.paths[:_MANY])}" for each in changed]
+
+
+def _in_words(each: Difference) -> str:
+    name = each.name if each.what in each.name or each.what == "resources" else f"{each.what} {each.name}"
+    where = f" of {', '.join(each.roles[:_MANY])}" if each.roles else ""
+    before, after = (
+        text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…" for text in (each.before, each.after)
+    )
+    if not before or not after:
+        return f"{name}{where} {'added' if after else 'removed'}: {after or before}"
+    return f"{name}{where} {before} to {after}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def durations(good: Side, run: Side) -> list[Took]:

@@ -15,6 +15,11 @@ def stem(name: str) -> str:
     return name
 
 
+def kin_of(pipeline: str, name: str) -> str:
+    """What the runs of one kind are called: the pipeline, or without one the stem of their names."""
+    return pipeline or stem(name)
+
+
 def kin(run: Run) -> tuple[str, str, str, str]:
     """What runs of one kind in a cluster have in common: system, namespace, and pipeline or stem of the name."""
     return run.system, run.namespace, run.pipeline, "" if run.pipeline else stem(run.name)

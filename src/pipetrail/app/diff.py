@@ -1,6 +1,6 @@
 """A run beside the last good one of its kind: both as they were, and what was changed in between."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -20,8 +20,8 @@ from pipetrail.analysis.kinship import kin, stem
 from pipetrail.analysis.linking import Linker
 from pipetrail.analysis.members import members_of
 from pipetrail.analysis.runs import Run, runs
-from pipetrail.analysis.settings import of_any, of_node, of_pod, of_root, read, references
-from pipetrail.app.run import Candidate, told
+from pipetrail.analysis.settings import Settings, of_any, of_node, of_pod, of_root, read, references
+from pipetrail.app.run import Candidate, Told, told
 from pipetrail.app.runs import linker_of
 from pipetrail.model import Micros, ObjectQuery, ObjectVersion
 from pipetrail.stores.sqlite import JournalReader
@@ -60,7 +60,7 @@ def relatives(reader: JournalReader, found: Candidate, configured: Sequence[dict
         for other in runs(linker, now=found.now)
         if kin(other) == kin(run) and (other.id, other.system) != (run.id, run.system)
     ]
-    good = _last_good(run, others)
+    good = last_good(run, others)
     return Relatives(
         called=run.pipeline or stem(run.name),
         pipeline=bool(run.pipeline),
@@ -69,7 +69,8 @@ def relatives(reader: JournalReader, found: Candidate, configured: Sequence[dict
     )
 
 
-def _last_good(run: Run, others: Iterable[Run]) -> Run | None:
+def last_good(run: Run, others: Iterable[Run]) -> Run | None:
+    """Of the others the last that succeeded before a run, else the first that did so after; None where none did."""
     good = sorted((other for other in others if other.state == "Succeeded"), key=lambda other: other.created or 0)
     before = [other for other in good if (other.created or 0) <= (run.created or 0)]
     return before[-1] if before else good[0] if good else None
@@ -87,7 +88,7 @@ def compared(reader: JournalReader, found: Candidate, good: Candidate) -> Compar
         sides.append(side)
         used.append(refers)
     one, other = sides
-    changed, unread = _changes(reader, good.run, found, used[0] & used[1])
+    changed, unread = between(reader, good.run, found.run, used[0] & used[1])
     return Compared(
         run=found.run,
         good=good.run,
@@ -102,15 +103,30 @@ def compared(reader: JournalReader, found: Candidate, good: Candidate) -> Compar
 def _side(reader: JournalReader, found: Candidate) -> tuple[Side, set[tuple[str, str]]]:
     """One of the runs with its settings, and the objects that its pods read."""
     whole, run = told(reader, found), found.run
-    roles = {leaf.uid: branch.step.name for branch in whole.branches for each in branch.tries for leaf in each.leaves}
-    uids = [*roles, *([run.root] if run.root else [])]
+    uids = [*roles_of(whole), *([run.root] if run.root else [])]
     bodies = {version.ref.uid: read(version.body) for version in _by_uid(reader, run.cluster, uids)}
-    nodes = _Nodes(reader, run)
+    return set_up(whole, found, bodies, _Nodes(reader, run).of)
+
+
+def roles_of(whole: Told) -> dict[str, str]:
+    """The pods of a run by uid, each with the step or member that it is."""
+    return {leaf.uid: branch.step.name for branch in whole.branches for each in branch.tries for leaf in each.leaves}
+
+
+def set_up(
+    whole: Told, found: Candidate, bodies: Mapping[str, dict[str, Any]], node: Callable[[str], Settings]
+) -> tuple[Side, set[tuple[str, str]]]:
+    """How a run was set up; and the ConfigMaps and Secrets that its pods read, by kind and name.
+
+    :param bodies: those of its pods and its root, by uid.
+    :param node: what is known of a node, by its name.
+    """
+    roles, run = roles_of(whole), found.run
     pods, used = [], set[tuple[str, str]]()
     for thing, _ in found.things:
         if thing.uid in roles and thing.is_pod:
             body = bodies.get(thing.uid, {})
-            settings = of_pod(body) | nodes.of(thing.node)
+            settings = of_pod(body) | node(thing.node)
             pods.append(Pod(role=roles[thing.uid], name=thing.name, node=thing.node, settings=settings))
             used |= references(body)
     names = {word for thing, _ in found.things for word in (thing.name, thing.uid) if not _is_lasting(thing.kind)}
@@ -146,16 +162,18 @@ class _Nodes:
             if version.body and (version.ref.name not in self._found or not late):
                 self._found[version.ref.name] = version
 
-    def of(self, name: str) -> dict[Any, str]:
+    def of(self, name: str) -> Settings:
         version = self._found.get(name)
         return of_node(read(version.body)) if version is not None else {}
 
 
-def _changes(
-    reader: JournalReader, good: Run, found: Candidate, used: set[tuple[str, str]]
+def between(
+    reader: JournalReader, good: Run, run: Run, used: set[tuple[str, str]]
 ) -> tuple[tuple[Changed, ...], tuple[str, ...]]:
-    """What of the objects that both runs used was changed between their starts, and what was never recorded."""
-    run = found.run
+    """What of the objects that both runs used was changed between their starts, and what was never recorded.
+
+    :param used: the ConfigMaps and Secrets of both, by kind and name.
+    """
     asked = {(kind, run.namespace, name) for kind, name in used}
     asked |= {("LocalQueue", run.namespace, run.queue), ("ClusterQueue", "", run.queue)} if run.queue else set()
     if run.pipeline:

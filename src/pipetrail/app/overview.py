@@ -1,21 +1,32 @@
 """What went wrong lately or waits now, in all runs: one line for each cause and what is to be changed to end it."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 
-from pipetrail.analysis.diagnosis import Verdict, diagnose
+from pipetrail.analysis.diagnosis import Verdict
 from pipetrail.analysis.runs import runs as runs_of
+from pipetrail.app.judging import judged
 from pipetrail.app.reading import RunReader
 from pipetrail.app.runs import linker_of
 from pipetrail.catalogue import Catalogue
+from pipetrail.documents.verdicts import stored_verdict
 from pipetrail.model import Event, Micros, ObjectRef, Query, Standing
-from pipetrail.stores.sqlite.standings import is_told, standings
+from pipetrail.stores.sqlite.standings import is_told, standings, waits
 
 WAITS = ("Pending", "Preempted", "Stuck", "Zombie")
 """The states of runs that should go on and don't."""
 
-_FAILED = ("Failed",)
+MOST_JUDGED = 20
+"""So many runs without a verdict in the journal are judged when somebody asks for all: each takes some 10 ms."""
+
+UNREAD = "NotLookedAt"
+"""The reason of those beyond that."""
+
+FAILED = ("Failed",)
+"""The states of runs that ended badly."""
+
 # Objects that many runs share: to change one of these ends the trouble of all.
 _SHARED = frozenset(
     {
@@ -117,13 +128,48 @@ def _key(one: Wrong) -> tuple[str, ...]:
 def _told(reader: RunReader, catalogue: Catalogue, since: Micros) -> Iterator[Wrong]:
     """The runs that somebody told to have failed or to wait, with the verdicts of that time where there are some."""
     known = _verdicts(reader, since)
-    wanted = [*standings(reader.reader, _FAILED, since), *standings(reader.reader, WAITS)]
-    for standing in wanted:
-        found = known.get((standing.cluster, standing.run))
+    waiting = waits(reader.reader)
+    judged = 0
+    for standing in [*standings(reader.reader, FAILED, since), *standings(reader.reader, WAITS)]:
+        key = (standing.cluster, standing.run)
+        found = known.get(key)
         if found is not None and found.verdict is not None and found.verdict.get("state") == standing.state:
             yield wrong_of(found)
-        else:
+        elif key in waiting and standing.state == "Pending":
+            yield _waits(waiting[key])
+        elif judged < MOST_JUDGED:
+            judged += 1
             yield from _read(reader, catalogue, standing)
+        else:
+            yield _unread(standing)
+
+
+def _waits(body: dict[str, Any]) -> Wrong:
+    pipeline = str(body.pop("pipeline", ""))
+    verdict = stored_verdict(body)
+    return Wrong(verdict, verdict.since, pipeline)
+
+
+def _unread(standing: Standing) -> Wrong:
+    """What is said of a run that was not looked at."""
+    verdict = Verdict(
+        run=standing.run,
+        system=standing.system,
+        cluster=standing.cluster,
+        namespace=standing.namespace,
+        name=standing.name,
+        state=standing.state,
+        cause="",
+        reason=UNREAD,
+        category="",
+        blame="unknown",
+        confidence="low",
+        since=standing.at,
+        summary=f"More than {MOST_JUDGED} runs have no verdict in the journal; the others were not looked at",
+        remedy="`pipetrail why RUN` looks at one of them",
+        missing=("it was not looked at, for there are too many of its kind",),
+    )
+    return Wrong(verdict, standing.at, standing.pipeline)
 
 
 def _verdicts(reader: RunReader, since: Micros) -> dict[tuple[str, str], Event]:
@@ -136,15 +182,15 @@ def wrong_of(event: Event) -> Wrong:
     """A verdict as it was stored."""
     body = dict(event.verdict or {})
     pipeline = str(body.pop("pipeline", ""))
-    return Wrong(msgspec.convert(body, Verdict), event.at, pipeline)
+    return Wrong(stored_verdict(body), event.at, pipeline)
 
 
 def _read(reader: RunReader, catalogue: Catalogue, standing: Standing) -> Iterator[Wrong]:
     read = reader.run(standing.cluster, standing.run)
     # It may have gone on since: a verdict is on what the run is now.
-    if read is None or read.case.run.state not in (*_FAILED, *WAITS):
+    if read is None or read.case.run.state not in (*FAILED, *WAITS):
         return
-    verdict = diagnose(read.case, catalogue)
+    verdict = judged(reader, read, catalogue, compare="none")
     if verdict is not None and not verdict.recovered:
         run = read.case.run
         yield Wrong(verdict, run.finished if run.finished is not None else verdict.since, run.pipeline)
@@ -156,7 +202,7 @@ def _computed(reader: RunReader, catalogue: Catalogue, since: Micros) -> Iterato
         linker = linker_of(reader.reader, cluster, reader.configured)
         for run in runs_of(linker, now=reader.now(cluster)):
             ended = run.finished if run.finished is not None else run.created or 0
-            if run.state in WAITS or reader.at is not None or (run.state in _FAILED and ended >= since):
+            if run.state in WAITS or reader.at is not None or (run.state in FAILED and ended >= since):
                 for one in _read(
                     reader,
                     catalogue,

@@ -1,30 +1,41 @@
 """Why a run, or a part of one, failed or waits; and what went wrong lately, by cause."""
 
 from collections.abc import Callable, Iterable, Sequence
+from difflib import get_close_matches
+from itertools import islice
 
 import msgspec
+from msgspec.structs import replace
 
 from pipetrail.analysis.diagnosis import Case, Verdict, diagnose
 from pipetrail.analysis.runs import Run
+from pipetrail.app.judging import judged
+from pipetrail.app.overview import WAITS
+from pipetrail.app.phases_before import PhaseBefore, phases_before
 from pipetrail.app.reading import Read, RunReader
 from pipetrail.catalogue import Catalogue
+from pipetrail.documents.events import object_name
 from pipetrail.model import Event, Micros, ObjectQuery, ObjectVersion, Query
-from pipetrail.stores.sqlite.standings import called
+from pipetrail.stores.sqlite.standings import called, standings
 
 _MOST = 500  # objects of one name
+_LOOKED_AT = 5_000  # objects whose names are compared with one that nothing has
+_NEAR = 3
 
 
 class Answer(msgspec.Struct, frozen=True):
     """Why a run, or the part of it that was asked for, failed or waits.
 
     ``verdict`` is None where nothing is to be explained. ``part`` is the step or object, empty for the whole run.
-    ``now`` is up to when its cluster is known.
+    ``now`` is up to when its cluster is known. ``phases_before`` is how long the phases of a run that waits took in the
+    last runs of its pipeline.
     """
 
     run: Run
     verdict: Verdict | None
     now: Micros
     part: str = ""
+    phases_before: tuple[PhaseBefore, ...] = ()
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -41,12 +52,19 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 def subjects(
-    runs: RunReader, word: str, *, clusters: Sequence[str] = (), namespaces: Sequence[str] = ()
+    runs: RunReader,
+    word: str,
+    *,
+    meant: ObjectQuery | None = None,
+    clusters: Sequence[str] = (),
+    namespaces: Sequence[str] = (),
 ) -> list[Subject]:
     """What a word can mean, the newest first: a run by id or name, a step of one, or one of its objects.
 
-    The first that fits counts: the id or name of a run; ``namespace/name``; ``run/step``; the name or uid of an object,
-    also with its namespace.
+    The first that fits counts: the id or name of a run; ``namespace/name``; ``run/step``; the object that the word
+    names with its kind; the name or uid of an object, also with its namespace.
+
+    :param meant: kind, name and perhaps namespace of the object, where the word has the form of these.
     """
     wanted = tuple(clusters)
     first, _, rest = word.rpartition("/")
@@ -54,6 +72,8 @@ def subjects(
     if first:
         asks.append(lambda: [one for one in _runs_called(runs, rest, wanted) if one.run.namespace == first])
         asks.append(lambda: _steps(runs, word, wanted))
+    if meant is not None:
+        asks.append(lambda: _objects(runs, runs.versions(replace(meant, clusters=wanted or tuple(runs.clusters)))))
     asks.append(lambda: _objects_called(runs, rest, first, wanted))
     for ask in asks:
         found = [one for one in ask() if not namespaces or one.run.namespace in namespaces]
@@ -98,9 +118,13 @@ def _objects_called(runs: RunReader, word: str, namespace: str, clusters: tuple[
     clusters = clusters or tuple(runs.clusters)
     spaces = (namespace,) if namespace else ()
     found = list(runs.versions(ObjectQuery(clusters=clusters, names=(word,), namespaces=spaces)))
-    found = found or list(runs.versions(ObjectQuery(clusters=clusters, uids=(word,))))
+    return _objects(runs, found or runs.versions(ObjectQuery(clusters=clusters, uids=(word,))))
+
+
+def _objects(runs: RunReader, found: Iterable[ObjectVersion]) -> list[Subject]:
+    """The runs that objects of one name belong to, each as the subject that these make up."""
     by_cluster: dict[str, list[ObjectVersion]] = {}
-    for version in found[:_MOST]:
+    for version in islice(found, _MOST):
         by_cluster.setdefault(version.cluster, []).append(version)
     subjects: list[Subject] = []
     for cluster, versions in by_cluster.items():
@@ -109,15 +133,28 @@ def _objects_called(runs: RunReader, word: str, namespace: str, clusters: tuple[
             if read is None:
                 continue
             # Who names the root means the run.
-            part = "" if read.case.run.root in uids else word
+            named = {object_name(version.ref) for version in versions if version.ref.uid in uids}
+            part = "" if read.case.run.root in uids else ", ".join(sorted(named))
             subjects.append(Subject(read, part, frozenset() if not part else frozenset(uids)))
     return subjects
 
 
-def answer(subject: Subject, catalogue: Catalogue) -> Answer:
-    """Why what was asked for failed or waits."""
+def near_names(runs: RunReader, word: str) -> list[str]:
+    """The names of runs and objects that look most like a word, at most three."""
+    known = {one.name for one in standings(runs.reader)}
+    known |= {version.ref.name for version in islice(runs.versions(ObjectQuery()), _LOOKED_AT)}
+    return get_close_matches(word.rpartition("/")[2], sorted(known), _NEAR)
+
+
+def answer(subject: Subject, catalogue: Catalogue, runs: RunReader | None = None) -> Answer:
+    """Why what was asked for failed or waits.
+
+    :param runs: where the last runs of a pipeline, and what others met, are found; without it nothing is said of them.
+    """
     case = subject.read.case if not subject.uids else narrowed(subject.read.case, subject.uids)
-    return Answer(case.run, diagnose(case, catalogue), case.now, subject.part)
+    before = phases_before(runs, subject.read) if runs is not None and case.run.state in WAITS else ()
+    verdict = judged(runs, subject.read, catalogue, case=case) if runs is not None else diagnose(case, catalogue)
+    return Answer(case.run, verdict, case.now, subject.part, before)
 
 
 def narrowed(case: Case, uids: Iterable[str]) -> Case:
@@ -141,7 +178,7 @@ def narrowed(case: Case, uids: Iterable[str]) -> Case:
         pods = {link.pod_uid for link in event.links if link.run == case.run.id and link.pod_uid}
         return event.about.uid in kept or not pods or not pods.isdisjoint(kept)
 
-    return msgspec.structs.replace(
+    return replace(
         case,
         objects=[thing for thing in case.objects if thing.uid in kept],
         events=[event for event in case.events if about_it(event)],
@@ -178,5 +215,6 @@ def _of_node(runs: RunReader, catalogue: Catalogue, cluster: str, node: str, sin
     events = tuple(event for event in said if event.severity != "info")
     ids = dict.fromkeys(link.run for event in events for link in event.links if link.rel == "affected")
     reads = [read for id_ in ids if (read := runs.run(cluster, id_)) is not None]
-    verdicts = [verdict for read in reads if (verdict := diagnose(read.case, catalogue)) is not None]
+    found = (judged(runs, read, catalogue, compare="none") for read in reads)
+    verdicts = [verdict for verdict in found if verdict is not None]
     return OfNode(cluster, node, since, events, tuple(verdicts), len(reads) - len(verdicts))

@@ -45,6 +45,13 @@ def the_run(
     return found[0]
 
 
+def unknown(name: str, journal: str, near: Sequence[str]) -> str:
+    """That nothing has this name, with names that look like it."""
+    text = f"{name}: {journal} holds no run, step, object or node of this name or id"
+    like = f" (there is: {', '.join(near)})" if near else ""
+    return clean(f"{text}{like}; `pipetrail runs` lists the runs")
+
+
 def several(name: str, found: "Sequence[Run]", clusters: dict[str, str]) -> str:
     """What an ambiguous name can mean, each with the id to type instead."""
     times = FullTimes()

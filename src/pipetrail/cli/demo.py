@@ -9,12 +9,15 @@ from pathlib import Path
 
 import click
 
+from pipetrail.model.types import Origin
+
 _ABOUT = {
     "job-oom-backofflimit": "a training Job runs out of memory three times and gives up",
     "kueue-priority-preemption": "Kueue takes a low-priority Job's quota for an urgent one",
     "pytorchjob-node-failure": "the node under a PyTorchJob's worker dies",
     "tekton-image-pull-failed": "a pipeline step names an image that does not exist",
 }
+_FACTS: tuple[Origin, ...] = ("kubernetes", "status", "gap")  # a verdict is what follows from them
 _TOLD = 4  # facts shown of each recording
 _ORDINARY = ("ContainersNotReady", "PodFailed")  # true of every start and end
 
@@ -34,13 +37,14 @@ def demo(journal: str | None) -> None:
     Nothing contacts a cluster.
     """
     from pipetrail.app.playing import PlayOptions, play
+    from pipetrail.catalogue import load
 
     path = journal or default_journal()
     _forget(path)
     with as_file(files("pipetrail") / "demo") as folder:
         folders = sorted(entry for entry in folder.iterdir() if entry.is_dir())
         click.echo(f"Playing {len(folders)} recordings of real controllers (no cluster is contacted) ...")
-        done = asyncio.run(play(folders, PlayOptions(journal=path)))
+        done = asyncio.run(play(folders, PlayOptions(journal=path, catalogue=load())))
     click.echo(f"{sum(one.frames for one in done):,} watch frames went the way of a live cluster into {path}\n")
     _tell(path, [one.cluster for one in done])
     program = _program()
@@ -90,7 +94,7 @@ def _tell(path: str, clusters: list[str]) -> None:
     screen = Screen.current()
     with JournalReader(path) as reader:
         for cluster in clusters:
-            found = list(reader.events(Query(clusters=(cluster,))))
+            found = list(reader.events(Query(clusters=(cluster,), origins=_FACTS)))
             objects = len({event.about.uid for event in found if event.about.uid})
             click.secho(f"{cluster}: {_ABOUT.get(cluster, '')}", bold=True)
             click.echo(f"{len(found)} facts about {objects} objects; the first that look like trouble:")

@@ -72,7 +72,7 @@ def events(
     screen = Screen.current()
     with JournalReader(journal) as reader:
         query, names = with_clusters(reader, query)
-        printer = _printer(output, screen, query, names)
+        printer = _printer(output, screen, query, names, reader)
         table = screen if output in ("table", "wide") else None
         runs = None
         if pipeline:
@@ -132,12 +132,20 @@ def cluster_ids(words: tuple[str, ...], known: dict[str, str]) -> tuple[str, ...
     return tuple(dict.fromkeys(found))
 
 
-def _printer(output: str, screen: Screen, query: Query, clusters: dict[str, str] | None) -> Printer:
+def _printer(
+    output: str, screen: Screen, query: Query, clusters: dict[str, str] | None, reader: "JournalReader"
+) -> Printer:
     match output:
-        case "json":
-            return JsonEvents()
-        case "yaml":
-            return YamlEvents()
+        case "json" | "yaml":
+
+            def newer(event: Event) -> str | None:
+                if event.origin != "verdict":
+                    return None
+                from pipetrail.app.causes import newer as found  # brings the diagnosis with it
+
+                return found(reader, event)
+
+            return JsonEvents(newer) if output == "json" else YamlEvents(newer)
         case "csv":
             return CsvEvents()
         case "name":

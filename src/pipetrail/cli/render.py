@@ -42,8 +42,19 @@ class Printer(Protocol):
         ...
 
 
+Newer = Callable[[Event], str | None]
+"""Finds the verdict that supersedes one."""
+
+
+def _none_newer(event: Event) -> str | None:
+    return None
+
+
 class JsonEvents:
     """The stable JSON lines."""
+
+    def __init__(self, newer: Newer = _none_newer) -> None:
+        self._newer = newer
 
     def start(self) -> bytes:
         """Nothing: a stream of lines has no beginning."""
@@ -51,11 +62,14 @@ class JsonEvents:
 
     def block(self, events: Sequence[Event]) -> bytes:
         """One object on each line."""
-        return json_lines([event_shape(event) for event in events])
+        return json_lines([event_shape(event, self._newer(event)) for event in events])
 
 
 class YamlEvents:
     """The same fields as YAML, a document for each event."""
+
+    def __init__(self, newer: Newer = _none_newer) -> None:
+        self._newer = newer
 
     def start(self) -> bytes:
         """Nothing."""
@@ -63,7 +77,7 @@ class YamlEvents:
 
     def block(self, events: Sequence[Event]) -> bytes:
         """A document for each event."""
-        return yaml_documents([event_shape(event) for event in events])
+        return yaml_documents([event_shape(event, self._newer(event)) for event in events])
 
 
 class EventNames:

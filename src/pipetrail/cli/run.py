@@ -1,5 +1,6 @@
 """``pipetrail run``: one run as a tree of steps, tries and pods, and how long each of its phases took."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,6 +15,7 @@ from pipetrail.cli.table import cut_to
 from pipetrail.cli.words import clean
 
 if TYPE_CHECKING:
+    from pipetrail.app.causes import Causes
     from pipetrail.app.run import Told
 
 
@@ -23,11 +25,12 @@ if TYPE_CHECKING:
 @options.several("-n", "--namespace", metavar="NAME", help="Only in these namespaces.")
 @click.option("--events", is_flag=True, help="Its events too, between the beginnings of its phases.")
 @options.output("tree", "json", "yaml")
-@options.judged_journal
+@options.diagnosing_journal
 def run(
     journal: str,
     resolvers: tuple[dict[str, object], ...],
     patience: options.Patience,
+    catalogue: Path | None,
     name: str,
     cluster: tuple[str, ...],
     namespace: tuple[str, ...],
@@ -43,7 +46,10 @@ def run(
     pipetrail run ml/sweep-88 --events
     pipetrail run sweep-88 -o json | jq '.phases[] | {name, seconds, why}'
     """
+    from pipetrail.app.causes import causes
+    from pipetrail.app.reading import Patience, RunReader
     from pipetrail.app.run import told
+    from pipetrail.catalogue import load
     from pipetrail.stores.sqlite.reading import JournalReader
     from pipetrail.stores.sqlite.summary import labels
 
@@ -61,13 +67,22 @@ def run(
             patience=patience,
         )
         found = told(reader, chosen)
+        verdicts: Causes = {}
+        if output != "tree":
+            verdicts = causes(
+                reader,
+                [found.run],
+                lambda: RunReader(reader, screen.now(), resolvers, patience=Patience(**patience)),
+                lambda: load(catalogue),
+            )
         several = len({state.cluster for state in reader.sources()}) > 1
     out = stdout()
+    verdict = verdicts.get((found.run.cluster, found.run.id))
     if output == "json":
-        out.write(json_lines([whole_run_shape(found, events)]))
+        out.write(json_lines([whole_run_shape(found, verdict, events)]))
         return
     if output == "yaml":
-        out.write(yaml_documents([whole_run_shape(found, events)]))
+        out.write(yaml_documents([whole_run_shape(found, verdict, events)]))
         return
     from pipetrail.cli.runtree import text
 

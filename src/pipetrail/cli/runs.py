@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,13 +12,15 @@ from pipetrail.cli import options
 from pipetrail.cli.events import cluster_ids
 from pipetrail.cli.render import print_blocks, yaml_documents
 from pipetrail.cli.screen import Screen
-from pipetrail.cli.shapes import json_lines, run_shape
+from pipetrail.cli.shapes import RunShape, json_lines, run_shape
 from pipetrail.cli.table import Cell, Column, Row, Table
 from pipetrail.cli.words import ShortTimes, age_words, clean
 from pipetrail.model import Micros
 
 if TYPE_CHECKING:
+    from pipetrail.analysis.diagnosis import Verdict
     from pipetrail.analysis.runs import Run
+    from pipetrail.app.causes import Causes
     from pipetrail.app.runs import LiveRuns
 
 STATES = ("pending", "running", "succeeded", "failed", "cancelled", "preempted", "stuck", "zombie", "unknown")
@@ -57,11 +60,12 @@ def _labels(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) 
 @click.option("--since", type=options.When(), help="Only runs that were created or ended since: 2h, yesterday, 03:12.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with each run that is new or changes, until Ctrl-C.")
 @options.output("table", "json", "yaml", "name")
-@options.judged_journal
+@options.diagnosing_journal
 def runs(
     journal: str,
     resolvers: tuple[dict[str, object], ...],
     patience: options.Patience,
+    catalogue: Path | None,
     cluster: tuple[str, ...],
     namespace: tuple[str, ...],
     system: tuple[str, ...],
@@ -82,7 +86,10 @@ def runs(
     pipetrail runs --queue team-a --state pending
     pipetrail runs --label team=ranking --follow
     """
+    from pipetrail.app.causes import causes
+    from pipetrail.app.reading import Patience, RunReader
     from pipetrail.app.runs import LiveRuns
+    from pipetrail.catalogue import load
     from pipetrail.stores.sqlite.reading import JournalReader
     from pipetrail.stores.sqlite.summary import labels
 
@@ -102,28 +109,50 @@ def runs(
     with JournalReader(journal) as reader:
         known = labels(reader)
         live = LiveRuns(reader, resolvers, cluster_ids(cluster, known), **patience)
+
+        def reading() -> RunReader:
+            return RunReader(reader, screen.now(), resolvers, patience=Patience(**patience))
+
+        def told(found: "Sequence[Run]") -> "Causes":
+            return causes(reader, found, reading, lambda: load(catalogue))
+
         if follow:
             several = len({state.cluster for state in reader.sources()}) > 1 and len(cluster) != 1
-            _follow(live, screen, chosen, _encoder(output, screen, known if several else None, live=True))
+            _follow(live, screen, chosen, _encoder(output, screen, known if several else None, told, live=True))
             return
         found = [run for run in live.runs(screen.now()) if chosen(run)]
+        verdicts: Causes = told(found) if output != "name" else {}
     several = len({run.cluster for run in found}) > 1
-    encode = _encoder(output, screen, known if several else None, why=any(run.why for run in found))
+    why = bool(verdicts) or any(run.why for run in found)
+    encode = _encoder(output, screen, known if several else None, lambda _: verdicts, why=why)
     if not print_blocks(found, encode) and output == "table":
         click.echo("No runs match.", err=True)
 
 
 def _encoder(
-    output: str, screen: Screen, clusters: dict[str, str] | None, *, why: bool = True, live: bool = False
+    output: str,
+    screen: Screen,
+    clusters: dict[str, str] | None,
+    told: "Callable[[Sequence[Run]], Causes]",
+    *,
+    why: bool = True,
+    live: bool = False,
 ) -> "Callable[[Sequence[Run]], bytes]":
+    """What makes bytes of some runs, with their causes."""
+
+    def shapes(found: "Sequence[Run]") -> list[RunShape]:
+        causes = told(found)
+        return [run_shape(run, causes.get((run.cluster, run.id))) for run in found]
+
     match output:
         case "json":
-            return _json
+            return lambda found: json_lines(shapes(found))
         case "yaml":
-            return _yaml
+            return lambda found: yaml_documents(shapes(found))
         case "name":
             return _names
-    return RunTable(screen, clusters, why=why, live=live).block
+    table = RunTable(screen, clusters, why=why, live=live)
+    return lambda found: table.block(found, told(found))
 
 
 def _follow(
@@ -149,14 +178,6 @@ def _follow(
         return
 
 
-def _json(found: "Sequence[Run]") -> bytes:
-    return json_lines([run_shape(run) for run in found])
-
-
-def _yaml(found: "Sequence[Run]") -> bytes:
-    return yaml_documents([run_shape(run) for run in found])
-
-
 def _names(found: "Sequence[Run]") -> bytes:
     return "".join(clean(run.id) + "\n" for run in found).encode()
 
@@ -165,7 +186,7 @@ class RunTable:
     """Runs for people, one line each.
 
     :param clusters: what people call the clusters, by id; None leaves the column out.
-    :param why: whether a run waits, and so has something to say about it.
+    :param why: whether there is something to say about one of the runs.
     :param live: whether runs come again when their state changes: then there is room for any state.
     """
 
@@ -184,15 +205,16 @@ class RunTable:
         columns += [] if self._narrow else [Column("PIPELINE", 14, "end")]
         columns += [Column("CLUSTER", share, "end")] if clusters is not None else []
         columns += [] if self._narrow else [Column("TRIES", right=True)]
-        columns += [Column("WAITED", right=True), Column("TOOK", 100, "end", right=True)]
+        columns += [] if self._narrow and why else [Column("WAITED", right=True)]
+        columns += [Column("TOOK", 100, "end", right=True)]
         columns += [Column("WHY", 100, "end")] if why else []
         self._table = Table(columns, screen.width, screen.colour)
 
-    def block(self, found: "Sequence[Run]") -> bytes:
+    def block(self, found: "Sequence[Run]", causes: "Causes") -> bytes:
         """The lines of some runs."""
-        return self._table.lines([self._row(run) for run in found]).encode()
+        return self._table.lines([self._row(run, causes.get((run.cluster, run.id))) for run in found]).encode()
 
-    def _row(self, run: "Run") -> Row:
+    def _row(self, run: "Run", verdict: "Verdict | None") -> Row:
         row: list[Cell | str] = [
             # Objects are created in whole seconds.
             self._short(run.created).removesuffix(".000") if run.created is not None else "-",
@@ -207,8 +229,17 @@ class RunTable:
             row.append(clean(self._clusters.get(run.cluster, run.cluster)))
         if not self._narrow:
             row.append(str(run.attempts))
-        row += [_between(run.created, run.started), _between(run.started, run.finished)]
-        return [*row, Cell(clean(run.why), dim=True)] if self._why else row
+        if not (self._narrow and self._why):
+            row.append(_between(run.created, run.started))
+        row.append(_between(run.started, run.finished))
+        return [*row, Cell(clean(_why(run, verdict)), dim=True)] if self._why else row
+
+
+def _why(run: "Run", verdict: "Verdict | None") -> str:
+    """What it waits for in the words of its queue or scheduler, else the cause that it failed of or got over."""
+    if run.why or verdict is None or not verdict.cause:
+        return run.why
+    return f"got over {verdict.cause}" if verdict.recovered else verdict.cause
 
 
 def _between(since: Micros | None, until: Micros | None) -> str:

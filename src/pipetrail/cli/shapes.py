@@ -16,6 +16,7 @@ from pipetrail.model import Micros, ObjectVersion, Reject
 from pipetrail.model.times import SECOND
 
 if TYPE_CHECKING:
+    from pipetrail.analysis.diagnosis import Verdict
     from pipetrail.analysis.phases import Phase
     from pipetrail.analysis.runs import Run
     from pipetrail.analysis.tree import Branch, Leaf, Try
@@ -72,6 +73,18 @@ class StepShape(msgspec.Struct, gc=False):
     replicas: int
 
 
+class RunCauseShape(msgspec.Struct, gc=False):
+    """Why a run failed or waits, or what it got over, in short; ``why RUN`` has the rest."""
+
+    category: str
+    blame: str
+    reason: str
+    id: str
+    title: str
+    confidence: str
+    recovered: bool
+
+
 class RunShape(msgspec.Struct, gc=False):
     """A line of ``runs``."""
 
@@ -90,6 +103,7 @@ class RunShape(msgspec.Struct, gc=False):
     attempts: int
     restarts: int
     steps: list[StepShape]
+    cause: RunCauseShape | None
     nodes: tuple[str, ...]
     labels: dict[str, str]
 
@@ -188,8 +202,8 @@ def object_shape(version: ObjectVersion) -> ObjectShape:
     )
 
 
-def run_shape(run: "Run") -> RunShape:
-    """A run as JSON says it."""
+def run_shape(run: "Run", verdict: "Verdict | None" = None) -> RunShape:
+    """A run as JSON says it, with the cause that a verdict on it names."""
     return RunShape(
         run.id,
         run.system,
@@ -206,15 +220,28 @@ def run_shape(run: "Run") -> RunShape:
         run.attempts,
         run.restarts,
         [StepShape(step.name, step.state, step.attempts, step.replicas) for step in run.steps],
+        _run_cause(verdict) if verdict is not None and verdict.cause else None,
         run.nodes,
         run.labels,
     )
 
 
-def whole_run_shape(told: "Told", events: bool) -> WholeRunShape:
+def _run_cause(verdict: "Verdict") -> RunCauseShape:
+    return RunCauseShape(
+        verdict.category,
+        verdict.blame,
+        verdict.reason,
+        verdict.cause,
+        verdict.title,
+        verdict.confidence,
+        verdict.recovered,
+    )
+
+
+def whole_run_shape(told: "Told", verdict: "Verdict | None", events: bool) -> WholeRunShape:
     """A run with its phases and its tree, and with its events where they were asked for."""
     return WholeRunShape(
-        **msgspec.structs.asdict(run_shape(told.run)),
+        **msgspec.structs.asdict(run_shape(told.run, verdict)),
         phases=[_phase_shape(phase) for phase in told.phases],
         tree=[_branch_shape(branch) for branch in told.branches],
         events=[event_shape(event) for event in told.events] if events else None,

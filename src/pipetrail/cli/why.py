@@ -9,14 +9,14 @@ import click
 import msgspec
 
 from pipetrail.cli import options
-from pipetrail.cli.choosing import several
+from pipetrail.cli.choosing import several, unknown
 from pipetrail.cli.events import cluster_ids
 from pipetrail.cli.failures import FAILED, USAGE, Failure
 from pipetrail.cli.render import stdout, yaml_documents
 from pipetrail.cli.screen import Screen
 from pipetrail.cli.shapes import json_lines
-from pipetrail.cli.words import ShortTimes, clean
-from pipetrail.model import Micros
+from pipetrail.cli.words import ShortTimes, kinds_meant, object_meant
+from pipetrail.model import Micros, ObjectQuery
 from pipetrail.model.times import SECOND
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipetrail.stores.sqlite.reading import JournalReader
 
     Found = Answer | list[OfNode] | list[Group]
+    Until = Callable[[str], Micros]
 
 _POLL_SECONDS = 1.0
 _AGAIN_SECONDS = 30.0  # a wait becomes too long without any change in the journal
@@ -69,14 +70,16 @@ def why(
 ) -> None:
     """Say why a run failed or waits, whose turn it is, what to do, how sure that is, and on what evidence.
 
-    RUN is a run's name or id, or namespace/name; run/step for one step; the name or uid of a pod, a job or another of
-    its objects. Of a node: which runs it hit. Without RUN: all that failed since yesterday or waits now, by cause.
+    RUN is a run's name or id, or namespace/name; run/step for one step; a pod, a job or another of its objects, as
+    name, kind/name, namespace/kind/name or by its uid. Of a node: which runs it hit. Without RUN: all that failed since
+    yesterday or waits now, by cause.
 
     \b
     pipetrail why ranker-train-9fz4d
     pipetrail why sweep-88/train --at 03:12
+    pipetrail why po/train-0
     pipetrail why gpu-a1
-    pipetrail why --since 2h -o json | jq '{cause, count}'
+    pipetrail why --since 2h -o json | jq '{cause: .cause.id, count}'
     """
     from pipetrail.app.reading import Patience, RunReader
     from pipetrail.catalogue import load
@@ -91,21 +94,25 @@ def why(
         known = labels(reader)
         asked = Asked(name=name, clusters=cluster_ids(cluster, known), namespaces=namespace, since=since)
 
-        def ask() -> "Found":
+        def ask() -> "tuple[Found, Until]":
             now = at if at is not None else screen.now()
             runs = RunReader(reader, now, resolvers, at=at, patience=Patience(**patience))
-            return answered(runs, causes, asked, now, known)
+            return answered(runs, causes, asked, now, known), runs.now
 
         several = len({state.cluster for state in reader.sources()}) > 1
 
-        def show(found: "Found") -> None:
-            stdout().write(_encoded(found, output, screen, known if several else {}))
+        def show(found: "Found", until: "Until") -> None:
+            if output == "text":
+                stdout().write(_text(found, screen, known if several else {}).encode())
+            else:
+                shapes = _shapes(found, until, reader, at)
+                stdout().write(json_lines(shapes) if output == "json" else yaml_documents(shapes))
             stdout().flush()
 
         if watch:
             _watch(reader, ask, show, screen, output)
         else:
-            show(ask())
+            show(*ask())
 
 
 def answered(runs: "RunReader", catalogue: "Catalogue", asked: Asked, now: Micros, clusters: dict[str, str]) -> "Found":
@@ -114,36 +121,43 @@ def answered(runs: "RunReader", catalogue: "Catalogue", asked: Asked, now: Micro
     :raises Failure: when the name means nothing, or several runs.
     """
     from pipetrail.app.overview import overview
-    from pipetrail.app.why import answer, of_nodes, subjects
+    from pipetrail.app.why import answer, near_names, of_nodes, subjects
 
     since = asked.since if asked.since is not None else now - _DAY
     if asked.name is None:
         return overview(runs, catalogue, since, clusters=asked.clusters, namespaces=asked.namespaces)
-    found = subjects(runs, asked.name, clusters=asked.clusters, namespaces=asked.namespaces)
+    meant = _object_meant(asked.name)
+    found = subjects(runs, asked.name, meant=meant, clusters=asked.clusters, namespaces=asked.namespaces)
     if len(found) > 1:
         raise Failure(several(asked.name, [each.run for each in found], clusters), USAGE)
     if found:
-        return answer(found[0], catalogue)
-    nodes = of_nodes(runs, catalogue, asked.name, since, clusters=asked.clusters)
+        return answer(found[0], catalogue, runs)
+    node = meant.names[0] if meant is not None and "node" in map(str.lower, meant.kinds) else asked.name
+    nodes = of_nodes(runs, catalogue, node, since, clusters=asked.clusters)
     if not nodes:
-        what = f"{clean(asked.name)}: {runs.reader.path} holds no run, step, object or node of this name or id"
-        raise Failure(f"{what}; `pipetrail runs` lists the runs", FAILED)
+        near = near_names(runs, meant.names[0] if meant is not None else asked.name)
+        raise Failure(unknown(asked.name, runs.reader.path, near), FAILED)
     return nodes
 
 
-def _encoded(found: "Found", output: str, screen: Screen, clusters: dict[str, str]) -> bytes:
-    if output == "text":
-        return _text(found, screen, clusters).encode()
-    return json_lines(_shapes(found)) if output == "json" else yaml_documents(_shapes(found))
+def _object_meant(word: str) -> ObjectQuery | None:
+    """The object that a word names with its kind; None where it does not have that form."""
+    try:
+        namespace, kind, name = object_meant(word)
+    except ValueError:
+        return None
+    return ObjectQuery(kinds=kinds_meant(kind), names=(name,), namespaces=(namespace,) if namespace else ())
 
 
-def _shapes(found: "Found") -> list[msgspec.Struct]:
+def _shapes(found: "Found", until: "Until", reader: "JournalReader", at: Micros | None) -> list[msgspec.Struct]:
+    from pipetrail.app.causes import newer_than
     from pipetrail.app.overview import Group
     from pipetrail.cli.why_shapes import group_shape, node_shape, why_shape
 
     if not isinstance(found, list):
-        return [why_shape(found)]
-    return [group_shape(one) if isinstance(one, Group) else node_shape(one) for one in found]
+        run = found.run
+        return [why_shape(found, newer_than(reader, run.cluster, run.id, at) if at is not None else None)]
+    return [group_shape(one) if isinstance(one, Group) else node_shape(one, until(one.cluster)) for one in found]
 
 
 def _text(found: "Found", screen: Screen, clusters: dict[str, str]) -> str:
@@ -160,7 +174,11 @@ def _text(found: "Found", screen: Screen, clusters: dict[str, str]) -> str:
 
 
 def _watch(
-    reader: "JournalReader", ask: "Callable[[], Found]", show: "Callable[[Found], None]", screen: Screen, output: str
+    reader: "JournalReader",
+    ask: "Callable[[], tuple[Found, Until]]",
+    show: "Callable[[Found, Until], None]",
+    screen: Screen,
+    output: str,
 ) -> None:
     """Print the answer, and again whenever it is another one. Ends on Ctrl-C."""
     short = ShortTimes(screen.now())
@@ -171,12 +189,12 @@ def _watch(
             last = reader.last_seq()
             if last != seen or time.monotonic() - asked_at > _AGAIN_SECONDS:
                 seen, asked_at = last, time.monotonic()
-                found = ask()
+                found, until = ask()
                 if _gist(found) != told:
                     if output == "text" and told is not None:
                         stdout().write(f"\n── {short(screen.now())[:8]}\n".encode())
                     told = _gist(found)
-                    show(found)
+                    show(found, until)
             time.sleep(_POLL_SECONDS)
     except KeyboardInterrupt:
         return

@@ -3,25 +3,29 @@
 import msgspec
 
 from pipetrail.app.overview import Group, Wrong
+from pipetrail.app.phases_before import PhaseBefore
 from pipetrail.app.why import Answer, OfNode
-from pipetrail.catalogue import TURNS
 from pipetrail.documents.events import EventShape, RefShape, event_shape, ref_shape
 from pipetrail.documents.times import FullTimes
-from pipetrail.documents.verdicts import VerdictShape, verdict_shape
+from pipetrail.documents.verdicts import CauseShape, VerdictShape, cause_shape, quiet_shape, turn, verdict_shape
+from pipetrail.model.times import SECOND
 
 
-class WhyShape(msgspec.Struct):
-    """The line of ``why RUN``. ``verdict`` is null where nothing is to be explained."""
+class PhaseBeforeShape(msgspec.Struct):
+    """How long a phase took in the last runs of the pipeline that had it, and how long this run has been in it."""
 
-    run: str
-    system: str
-    cluster: str
-    namespace: str
-    name: str
-    part: str
-    state: str
-    known_until: str
-    verdict: VerdictShape | None
+    phase: str
+    runs: int
+    median_seconds: float
+    p90_seconds: float
+    max_seconds: float
+    now_seconds: float | None
+
+
+class WhyShape(VerdictShape):
+    """Why a run failed, waits or was tried again; an event of origin `verdict` has all of it but `phases_before`."""
+
+    phases_before: list[PhaseBeforeShape]
 
 
 class WrongShape(msgspec.Struct):
@@ -40,11 +44,7 @@ class WrongShape(msgspec.Struct):
 class GroupShape(msgspec.Struct):
     """A line of ``why`` without a name: runs with one cause."""
 
-    cause: str
-    title: str
-    reason: str
-    category: str
-    blame: str
+    cause: CauseShape | None
     turn: str
     confidence: str
     cluster: str
@@ -63,6 +63,7 @@ class NodeShape(msgspec.Struct):
     ``unhurt`` counts those that had no trouble of any kind.
     """
 
+    subject: str
     node: str
     cluster: str
     since: str
@@ -74,19 +75,26 @@ class NodeShape(msgspec.Struct):
 _times = FullTimes()
 
 
-def why_shape(answer: Answer) -> WhyShape:
-    """An answer as JSON says it."""
-    run = answer.run
-    return WhyShape(
-        run.id,
-        run.system,
-        run.cluster,
-        run.namespace,
-        run.name,
-        answer.part,
-        run.state,
-        _times(answer.now),
-        None if answer.verdict is None else verdict_shape(answer.verdict),
+def why_shape(answer: Answer, superseded: str | None = None) -> WhyShape:
+    """An answer as JSON says it.
+
+    :param superseded: the id of the verdict that corrects the one that stood at the time that was asked for.
+    """
+    if answer.verdict is None:
+        shape = quiet_shape(answer.run, answer.now, part=answer.part)
+    else:
+        shape = verdict_shape(answer.verdict, answer.now, part=answer.part, superseded=superseded)
+    return WhyShape(**msgspec.structs.asdict(shape), phases_before=[_phase(phase) for phase in answer.phases_before])
+
+
+def _phase(one: PhaseBefore) -> PhaseBeforeShape:
+    return PhaseBeforeShape(
+        one.phase,
+        one.runs,
+        one.median / SECOND,
+        one.p90 / SECOND,
+        one.longest / SECOND,
+        None if one.now is None else one.now / SECOND,
     )
 
 
@@ -94,12 +102,8 @@ def group_shape(group: Group) -> GroupShape:
     """A group of runs as JSON says it."""
     first, about = group.first, group.about
     return GroupShape(
-        cause=first.cause,
-        title=first.title,
-        reason=first.reason,
-        category=first.category,
-        blame=first.blame,
-        turn=TURNS.get(first.blame, ""),
+        cause=cause_shape(first),
+        turn=turn(first),
         confidence=first.confidence,
         cluster=first.cluster,
         about=ref_shape(about) if about.kind else None,
@@ -112,14 +116,18 @@ def group_shape(group: Group) -> GroupShape:
     )
 
 
-def node_shape(found: OfNode) -> NodeShape:
-    """What is known of a node as JSON says it."""
+def node_shape(found: OfNode, now: int) -> NodeShape:
+    """What is known of a node as JSON says it.
+
+    :param now: up to when its cluster is known, in microseconds.
+    """
     return NodeShape(
+        f"Node/{found.node}",
         found.node,
         found.cluster,
         _times(found.since),
         [event_shape(event) for event in found.events],
-        [verdict_shape(verdict) for verdict in found.verdicts],
+        [verdict_shape(verdict, now) for verdict in found.verdicts],
         found.unhurt,
     )
 

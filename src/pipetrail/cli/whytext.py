@@ -3,13 +3,15 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from pipetrail.analysis.diagnosis import Aside, Verdict
+from pipetrail.analysis.diagnosis import Aside, Step, Verdict
 from pipetrail.analysis.runs import Run
+from pipetrail.app.phases_before import PhaseBefore
 from pipetrail.app.why import Answer
 from pipetrail.catalogue import TURNS
 from pipetrail.cli.screen import Screen
 from pipetrail.cli.table import Cell, Column, Table, wrapped
 from pipetrail.cli.words import ShortTimes, age_words, clean, object_words
+from pipetrail.documents.verdicts import quiet_words
 from pipetrail.model import Micros
 
 PROSE = 100
@@ -40,10 +42,12 @@ def answer_text(answer: Answer, screen: Screen, clusters: dict[str, str]) -> str
     parts = [_head(answer, screen, clusters)]
     verdict = answer.verdict
     if verdict is None:
-        parts.append(prose(_nothing(answer), screen))
+        parts.append(prose(quiet_words(answer.run, answer.part), screen))
     else:
         parts += [prose(verdict.summary, screen), _facts(answer, verdict, screen, short)]
         parts += _sections(verdict, screen, short)
+    if answer.phases_before:
+        parts.append(_section("Against the last runs of the pipeline", _phases(answer.phases_before, screen), screen))
     return "\n".join(part for part in parts if part)
 
 
@@ -65,19 +69,6 @@ def _lasted(run: Run, now: Micros) -> str:
     if run.finished is not None:
         return f" after {age_words(run.finished - run.created)}"
     return f" for {age_words(now - run.created)}"
-
-
-def _nothing(answer: Answer) -> str:
-    """What is said where there is no verdict."""
-    run, what = answer.run, "this part of it" if answer.part else "it"
-    if run.state == "Succeeded":
-        return f"Nothing is to be explained: {what} went well, and nothing went wrong on the way."
-    if run.state == "Running":
-        return f"Nothing is to be explained: {what} runs, and nothing went wrong so far."
-    if run.state == "Cancelled":
-        return f"Somebody ended {what} before it was over. Nothing else was seen to be wrong."
-    said = f" It says: {run.why}" if run.why else ""
-    return f"Nothing that was recorded says why {what} is {run.state}.{said}"
 
 
 def _facts(answer: Answer, verdict: Verdict, screen: Screen, short: Short) -> str:
@@ -106,7 +97,9 @@ def _sections(verdict: Verdict, screen: Screen, short: Short) -> Iterable[str]:
     if verdict.remedy:
         yield _section("To do", [_indented(verdict.remedy, screen)], screen)
     if verdict.chain:
-        yield _section("How it came", _chain(verdict, screen, short), screen)
+        yield _section("How it came", _steps(verdict.chain, screen, short), screen)
+    if followed := _followed(verdict):
+        yield _section("What followed", _steps(followed, screen, short), screen)
     if len(verdict.attempts) > 1:
         yield _section("Attempts", _attempts(verdict, screen, short), screen)
     if verdict.also_seen:
@@ -119,14 +112,30 @@ def _sections(verdict: Verdict, screen: Screen, short: Short) -> Iterable[str]:
         yield _section("Evidence", _evidence(verdict.evidence, screen), screen)
 
 
+def _phases(before: Sequence[PhaseBefore], screen: Screen) -> list[str]:
+    rows: list[list[Cell | str]] = []
+    for one in before:
+        now = f"{age_words(one.now)} now" if one.now is not None else ""
+        count = f"last {one.runs} runs" if one.runs != 1 else "last run"
+        took = f"{count}: median {age_words(one.median)}, longest {age_words(one.longest)}"
+        rows.append([f"  {one.phase}", now, took if one.runs else Cell("no run had it before", dim=True)])
+    table = Table([Column(""), Column(""), Column("", cut="end")], screen.width, screen.colour, header=False)
+    return [table.lines(rows)]
+
+
 def _section(title: str, blocks: Iterable[str], screen: Screen) -> str:
     from click import style
 
     return f"{style(title, bold=True) if screen.colour else title}\n{''.join(blocks)}"
 
 
-def _chain(verdict: Verdict, screen: Screen, short: Short) -> list[str]:
-    steps = list(verdict.chain)
+def _followed(verdict: Verdict) -> list[Step]:
+    """What the chain does not show of what followed."""
+    shown = {(step.about, step.reason) for step in verdict.chain}
+    return [step for step in verdict.consequences if (step.about, step.reason) not in shown]
+
+
+def _steps(steps: Sequence[Step], screen: Screen, short: Short) -> list[str]:
     rows: list[tuple[str, str]] = [(short(step.at), clean(step.text)) for step in steps]
     if len(rows) > _CHAIN:
         half = _CHAIN // 2

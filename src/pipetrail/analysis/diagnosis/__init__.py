@@ -2,6 +2,6 @@
 
 from pipetrail.analysis.diagnosis.diagnosing import diagnose
 from pipetrail.analysis.diagnosis.gathering import gathered
-from pipetrail.analysis.diagnosis.verdict import Aside, Attempt, Case, Confidence, Step, Verdict
+from pipetrail.analysis.diagnosis.verdict import Aside, Attempt, Case, Confidence, Elsewhere, Step, Verdict
 
-__all__ = ["Aside", "Attempt", "Case", "Confidence", "Step", "Verdict", "diagnose", "gathered"]
+__all__ = ["Aside", "Attempt", "Case", "Confidence", "Elsewhere", "Step", "Verdict", "diagnose", "gathered"]

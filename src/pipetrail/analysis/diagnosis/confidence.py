@@ -88,7 +88,7 @@ def confidence(
         level = min(level, 1)
     if primary.cause.suspect_hardware and not primary.ended and primary.blame != "infrastructure":
         level = min(level, 1)
-    if primary.blame == "unknown" or "doubt" in primary.fields:
+    if primary.blame == "unknown" or primary.spread or "doubt" in primary.fields:
         level = min(level, 1)
     if choice.tied:
         level -= 1

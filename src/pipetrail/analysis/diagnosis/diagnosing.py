@@ -1,9 +1,12 @@
 """The diagnosis of one run: facts, signals, veto, edges, choice, and the verdict that comes of it."""
 
+import msgspec
+
 from pipetrail.analysis.diagnosis.choosing import Choice, Chooser, orphans
 from pipetrail.analysis.diagnosis.edges import Graph
 from pipetrail.analysis.diagnosis.exits import rewrite
 from pipetrail.analysis.diagnosis.facts import facts
+from pipetrail.analysis.diagnosis.incidents import weigh
 from pipetrail.analysis.diagnosis.last_resort import last_resort
 from pipetrail.analysis.diagnosis.lives import lives
 from pipetrail.analysis.diagnosis.neighbours import PRESSURE
@@ -18,18 +21,30 @@ from pipetrail.catalogue import Catalogue
 _UNEXPLAINED = frozenset({"Failed", "Stuck", "Zombie", "Preempted"})
 
 
+class Examined(msgspec.Struct, frozen=True):
+    """A case whose cause is chosen. Saying what comes of it takes little of the time."""
+
+    found: Findings
+    choice: Choice
+
+
 def diagnose(case: Case, catalogue: Catalogue) -> Verdict | None:
     """The verdict on a run; None where nothing is to be explained: it runs well, or succeeded without any failure.
 
     :param case: the run with all that may be looked at, see :class:`Case`.
     :param catalogue: what reasons and messages mean.
     """
+    return concluded(examined(case, catalogue), case)
+
+
+def examined(case: Case, catalogue: Catalogue) -> Examined:
+    """A case looked through, up to its cause."""
     known = facts(case)
     pods = lives(case, known)
     seen = signals(known, catalogue)
     rewrite(seen, known, pods, catalogue)
     side_containers(seen, known, case, pods, catalogue)
-    repeats(seen, known, pods)
+    repeats(seen, known, pods, case.earlier)
     veto(seen, known, pods, catalogue)
     orphans(seen, catalogue)
     claims = {
@@ -45,9 +60,20 @@ def diagnose(case: Case, catalogue: Catalogue) -> Verdict | None:
         resort = last_resort(case, known, pods, seen, catalogue)
         if resort is not None and (choice.primary is None or resort.specificity > choice.primary.specificity):
             choice = Choice(primary=resort, recovered=choice.recovered, episodes=choice.episodes)
+    return Examined(Findings(case, known, seen, graph, pods), choice)
+
+
+def concluded(of: Examined, case: Case) -> Verdict | None:
+    """The verdict that the cause of a case comes to.
+
+    :param case: the same case, perhaps with more of what others met and what was changed before.
+    """
+    choice = of.choice
+    if choice.primary is not None:
+        weigh(choice.primary, case)
     if (choice.primary is None or undetermined(choice.primary)) and not _asks(choice, case):
         return None
-    return verdict(Findings(case, known, seen, graph, pods), choice)
+    return verdict(msgspec.structs.replace(of.found, case=case), choice)
 
 
 def _evicting(primary: Signal, graph: Graph) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 
+from pipetrail.analysis.diagnosis.incidents import told
 from pipetrail.analysis.diagnosis.signals import Signal
 from pipetrail.analysis.diagnosis.verdict import Aside, Case
 from pipetrail.model import Event
@@ -17,20 +18,24 @@ PRESSURE = frozenset({"node_pressure", "node_disk_pressure", "node_memory_pressu
 _CHANGED = "a change alone is no cause, but it is the first thing to look at"
 _MOST = 5  # changes that are told
 
-_SHORT = PRESSURE | {"node_memory", "node_disk", "evicted"}
+SHORT = PRESSURE | {"node_memory", "node_disk", "evicted"}
+"""Causes by which a node had too little for all that were on it."""
 
 
 def neighbours(case: Case, primary: Signal | None) -> list[Aside]:
     """What others did that belongs into a verdict of this cause."""
     found: list[Aside] = []
     if primary is not None and primary.cause is not None:
-        if primary.cause.id in _SHORT and (largest := _largest(case, primary)) is not None:
+        if primary.cause.id in SHORT and (largest := _largest(case, primary)) is not None:
             found.append(largest)
         if primary.category == "preemption" and (by := _preemptor(case)) is not None:
             found.append(by)
+        if (met := told(primary, case)) is not None:
+            found.append(met)
     if primary is not None and primary.blame in ("user_code", "configuration", "unknown"):
         found += [Aside(text=f"changed since the last good run: {text}", why=_CHANGED) for text in case.changes[:_MOST]]
-    if (strangers := _strangers(case)) is not None:
+    short = primary is not None and primary.cause is not None and primary.cause.id in SHORT
+    if (strangers := _strangers(case, besides="Evicted" if short else "")) is not None:
         found.append(strangers)
     return found
 
@@ -69,13 +74,18 @@ def _preemptor(case: Case) -> Aside | None:
     return None
 
 
-def _strangers(case: Case) -> Aside | None:
-    """Warnings about objects that are not of this run, counted by their reasons."""
+def _strangers(case: Case, besides: str) -> Aside | None:
+    """Warnings about objects that are not of this run, counted by their reasons.
+
+    :param besides: a reason that has to do with the run all the same.
+    """
     own = {thing.uid for thing in (*case.objects, *case.around)}
     reasons: Counter[str] = Counter()
     for event in case.events:
         strange = event.about.kind == "Pod" and event.about.uid not in own
-        if strange and event.severity != "info" and not any(link.run == case.run.id for link in event.links):
+        if event.reason == besides or event.severity == "info":
+            continue
+        if strange and not any(link.run == case.run.id for link in event.links):
             reasons[event.reason] += event.count
     if not reasons:
         return None

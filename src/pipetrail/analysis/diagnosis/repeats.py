@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipetrail.analysis.diagnosis.facts import Fact
+from pipetrail.analysis.diagnosis.facts import Fact, read
 from pipetrail.analysis.diagnosis.lives import Life
 from pipetrail.analysis.diagnosis.signals import Signal
+from pipetrail.model import Event
 from pipetrail.model.times import SECOND
 
 _TWICE = 2
@@ -15,11 +16,16 @@ _DEVICE = re.compile(r"PCI:([0-9a-fA-F]{1,8}(?::[0-9a-fA-F]{1,4}){1,3})")
 _VAGUE = 3  # the specificity up to which an end may be the node's fault as well
 
 
-def repeats(signals: Sequence[Signal], facts: Iterable[Fact], pods: Mapping[str, Life]) -> None:
-    """Correct the blame of what happened before, elsewhere or to others."""
+def repeats(
+    signals: Sequence[Signal], facts: Iterable[Fact], pods: Mapping[str, Life], earlier: Iterable[Event] = ()
+) -> None:
+    """Correct the blame of what happened before, elsewhere or to others.
+
+    :param earlier: events of the nodes from before the run.
+    """
     _on_several_nodes(signals)
     _on_one_node(signals, pods)
-    _on_one_device(signals, facts, pods)
+    _on_one_device(signals, [*facts, *(read(event, None, own=False) for event in earlier)], pods)
 
 
 def _on_several_nodes(signals: Sequence[Signal]) -> None:

@@ -63,6 +63,8 @@ class Signal(msgspec.Struct, eq=False, kw_only=True):
     """Whether its message names the cause."""
     everywhere: bool = False
     """Whether its message names this and nothing else, for each node that there is."""
+    spread: bool = False
+    """Whether its blame is another than usual as runs of others met the same."""
     gone: str = ""
     passed: str = ""
     others: tuple[tuple[Cause, dict[str, str]], ...] = ()

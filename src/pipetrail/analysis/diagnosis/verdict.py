@@ -12,6 +12,24 @@ from pipetrail.model import Event, Gap, Micros, ObjectRef, SourceState
 Confidence = Literal["high", "medium", "low"]
 
 
+class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):
+    """Another run that failed or waits, and the cause that was found. ``at`` is since when; ``owner`` is whose it is.
+
+    ``kin`` is its pipeline, or the stem of its name. ``node`` is where its container ended with the exit code ``code``,
+    where both are known.
+    """
+
+    run: str
+    name: str
+    namespace: str
+    owner: str
+    cause: str
+    at: Micros
+    kin: str = ""
+    node: str = ""
+    code: int | None = None
+
+
 class Case(msgspec.Struct, frozen=True, kw_only=True):
     """All that may be looked at to say why a run failed or waits.
 
@@ -19,6 +37,8 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     ``bodies`` are the latest kept bodies by uid, as far as they are at hand: a container's own words stand only there.
     ``events`` are those linked to the run, and those of the nodes, claims and autoscalers around it.
     ``changes`` say what is other than in the last good run of the same pipeline, each as ``image ml/train:1.4 to 1.5``.
+    ``owner`` says whose run it is: the team or person where its labels name one, else its namespace and pipeline.
+    ``elsewhere`` are other runs with the same cause; ``earlier`` are events of its nodes from the day before it.
     """
 
     run: Run
@@ -30,6 +50,9 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     gaps: Sequence[Gap] = ()
     sources: Sequence[SourceState] = ()
     changes: Sequence[str] = ()
+    owner: str = ""
+    elsewhere: Sequence[Elsewhere] = ()
+    earlier: Sequence[Event] = ()
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
