@@ -20,7 +20,7 @@ _COLOURS = {"Failed": "red", "Stuck": "red", "Zombie": "red"}
 def groups_text(groups: Sequence[Group], screen: Screen, clusters: dict[str, str]) -> str:
     """One line for each cause, the worst first."""
     if not groups:
-        return "Nothing failed in this time, and nothing waits.\n"
+        return "Nothing failed in this time (--since, by default 24h), and nothing waits.\n"
     short = ShortTimes(screen.now())
     narrow = 0 < screen.width < _NARROW
     columns = [Column("RUNS", right=True), Column("NEWEST")]
