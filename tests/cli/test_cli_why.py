@@ -123,7 +123,10 @@ def test_without_a_name_all_that_failed_is_told_by_cause(run: Run, journal: str)
 def test_when_nothing_failed_that_is_said(run: Run, journal: str) -> None:
     done = run("why", "--since", "2027-01-01", "--journal", journal)
 
-    assert (done.exit_code, done.stdout) == (0, "Nothing failed in this time (--since, by default 24h), and nothing waits.\n")
+    assert (done.exit_code, done.stdout) == (
+        0,
+        "Nothing failed in this time (--since, by default 24h), and nothing waits.\n",
+    )
 
 
 def test_of_a_node_the_runs_that_it_hit_are_told(run: Run, journal: str) -> None:

@@ -34,6 +34,7 @@ PARTS = (
     ("controllers", build.CONTROLLERS),
     ("more_controllers", build.CONTROLLERS),
     ("more_controllers", build.MORE_CONTROLLERS),
+    ("search_server", build.OPENSEARCH),
 )
 
 _numbers = itertools.count(1)

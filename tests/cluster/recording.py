@@ -41,11 +41,11 @@ class Recording:
         self.journal = directory / "journal.db"
         self.log = directory / "record.log"
         self.environment: dict[str, str] = {}
-        self._address = f"127.0.0.1:{free_ports(1)[0]}"
+        self.address = f"127.0.0.1:{free_ports(1)[0]}"
         command = [sys.executable, "-m", "tests.cluster.hurried"] if hurried else [str(PIPETRAIL)]
         where = [f"--kubeconfig={kubeconfig}"] if kubeconfig else []
         self.command = [
-            *command, "record", *where, f"--journal={self.journal}", f"--listen={self._address}", *options
+            *command, "record", *where, f"--journal={self.journal}", f"--listen={self.address}", *options
         ]  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -110,7 +110,7 @@ class Recording:
     def ask(self, path: str) -> tuple[int, str]:
         """The status and the text of an answer of its HTTP server; status 0 where nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://{self._address}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
