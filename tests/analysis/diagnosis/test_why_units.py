@@ -13,7 +13,8 @@ from pipetrail.analysis.diagnosis.signals import Signal, signals
 from pipetrail.analysis.diagnosis.veto import veto
 from pipetrail.analysis.diagnosis.wording import quoted
 from pipetrail.catalogue import Catalogue
-from tests.analysis.diagnosis.story import case, changed, event
+from pipetrail.model.times import SECOND
+from tests.analysis.diagnosis.story import START, case, changed, event
 
 ONE = {"p": {"node": "n1", "phase": "Failed", "started": "0:00"}}
 
@@ -255,3 +256,25 @@ def test_quantities_are_read() -> None:
 def test_a_foreign_message_is_one_line_of_a_bounded_length() -> None:
     assert len(quoted("long\n" * 1000)) <= 400
     assert "\n" not in quoted("a\nb")
+
+
+def begun_late(gaps: list[list[str]], known: Catalogue) -> Verdict | None:
+    """The verdict on a run that was made 30 s after the recording began."""
+    found = case({"pods": ONE, "events": ["1:00 Pod/p OOMKilled killed:137"], "gaps": gaps})
+    run = msgspec.structs.replace(found.run, created=START + 30 * SECOND)
+    return diagnose(msgspec.structs.replace(found, run=run), known)
+
+
+def test_a_gap_that_was_over_before_the_run_was_made_does_not_matter(known: Catalogue) -> None:
+    found = begun_late([["pods", "0:00", "0:20", "FirstStart"]], known)
+
+    assert found is not None
+    assert (found.confidence, found.missing) == ("high", ())
+
+
+def test_gaps_of_one_start_are_told_in_one_sentence(known: Catalogue) -> None:
+    found = begun_late([[name, "0:00", "0:40", "FirstStart"] for name in ("events", "jobs", "nodes", "pods")], known)
+
+    assert found is not None
+    (told,) = found.missing
+    assert told.startswith("gap: events, jobs, nodes and 1 more were not seen from ")

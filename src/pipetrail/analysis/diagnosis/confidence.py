@@ -11,24 +11,21 @@ from pipetrail.analysis.diagnosis.signals import Signal
 from pipetrail.analysis.diagnosis.verdict import Case, Confidence
 from pipetrail.analysis.diagnosis.veto import PATIENCE
 from pipetrail.analysis.states import FINAL
-from pipetrail.model import Micros
+from pipetrail.model import Gap, Micros
 from pipetrail.model.times import SECOND, format_time
 
 LEVELS: tuple[Confidence, ...] = ("low", "medium", "high")
 _MARGIN = 60 * SECOND
 _LOOK_BACK = 900 * SECOND
 _TTL = 3600 * SECOND
+_KINDS = 3  # named of those that were not seen together
 _SEEING = frozenset({"pods", "events", "nodes"})  # resources without which a fault may not be seen
 
 
 def missing(case: Case, primary: Signal | None, facts: Sequence[Fact]) -> list[str]:
     """Which evidence is not there, in words; each of it makes the verdict less sure."""
     since, until = window(case, primary, facts)
-    found: list[str] = []
-    for gap in sorted(case.gaps, key=lambda one: (one.since or 0, one.until, one.resource)):
-        if gap.loss == "possible" and (gap.since or 0) <= until and gap.until >= since:
-            begin = "the beginning" if gap.since is None else format_time(gap.since)
-            found.append(f"gap: {gap.resource} were not seen from {begin} to {format_time(gap.until)} ({gap.reason})")
+    found = _blind(case, primary, since, until)
     for state in sorted(case.sources, key=lambda one: one.resource):
         name = state.resource.rpartition("/")[2].partition(".")[0]
         if state.state == "forbidden" or state.missing_rights:
@@ -43,6 +40,29 @@ def missing(case: Case, primary: Signal | None, facts: Sequence[Fact]) -> list[s
         found.append(case.run.why)
     if expired(case, facts, since):
         found.append("expired history: the run's Events of that time are not recorded, only the states of its objects")
+    return found
+
+
+def _blind(case: Case, primary: Signal | None, since: Micros, until: Micros) -> list[str]:
+    """The gaps in a time, those of one reason and one end in one sentence: a start ends a gap of each kind at once.
+
+    What was over before the run was made hides nothing of it. It may hide what befell its node.
+    """
+    over = case.run.created if case.run.created is not None and primary is not None and primary.own else None
+    together: dict[tuple[Micros, Micros, str], list[Gap]] = {}
+    for gap in sorted(case.gaps, key=lambda one: (one.since or 0, one.until, one.resource)):
+        if gap.loss != "possible" or (gap.since or 0) > until or gap.until < since:
+            continue
+        if over is None or gap.until > over:
+            together.setdefault(((gap.since or 0) // SECOND, gap.until // SECOND, gap.reason), []).append(gap)
+    found = []
+    for (*_, reason), gaps in together.items():
+        names = [gap.resource for gap in gaps]
+        what = ", ".join(names[:_KINDS])
+        what += f" and {len(names) - _KINDS} more" if len(names) > _KINDS else ""
+        begin = "the beginning" if gaps[0].since is None else format_time(gaps[0].since)
+        end = format_time(max(gap.until for gap in gaps))
+        found.append(f"gap: {what} were not seen from {begin} to {end} ({reason})")
     return found
 
 
