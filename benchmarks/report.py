@@ -43,18 +43,19 @@ class Row:
         """Whether the budget holds, in a word."""
         if self.subject.budget is None:
             return ""
-        return "holds" if self.measured <= self.budget else "OVER"
+        fits = self.subject.most_mib is None or self.rss <= self.subject.most_mib
+        return "holds" if fits and self.measured <= self.budget else "OVER"
 
     @property
     def measured(self) -> float:
         """What is held against the budget: of a cost per event the least, since other work only ever adds to it."""
-        return min(self.values) if self.subject.kind == "slope" else self.median
+        return min(self.values) if self.subject.per_event else self.median
 
     @property
     def budget(self) -> float:
         """The budget on this machine: a cost per event grows with what the floor program takes here."""
         budget = self.subject.budget or 0.0
-        if self.subject.kind == "slope" and "floor" in self.ratios:
+        if self.subject.per_event and "floor" in self.ratios:
             return budget * min(self.values) / self.ratios["floor"] / FLOOR_MICROS
         return budget
 
@@ -88,7 +89,7 @@ def relate(rows: list[Row]) -> None:
     """
     references = {row.subject.name: row for row in rows if row.subject.name in REFERENCES and row.values}
     for row in rows:
-        if row.subject.kind == "slope" and row.values:
+        if row.subject.per_event and row.values:
             for name, reference in references.items():
                 row.ratios[name] = min(row.values) / min(reference.values)
         if row.bare:
@@ -102,7 +103,7 @@ def table(rows: list[Row]) -> str:
         f"{'subject':19}{'min':>8}{'median':>8}{'max':>8}{'to floor':>9}{'MiB':>7}{'µs':>8}",
     ]
     for row in rows:
-        if row.subject.kind != "slope":
+        if not row.subject.per_event:
             continue
         if row.problem:
             lines.append(f"{row.subject.name:19} {row.problem[:59]}")
@@ -113,20 +114,29 @@ def table(rows: list[Row]) -> str:
             f"{row.subject.name:19}{min(row.values):8.1f}{row.median:8.1f}{max(row.values):8.1f}{ratio:>9}"
             f"{row.rss:7.0f}{budget:>8} {row.holds}".rstrip()
         )
-    lines += ["", f"{'subject':11}{'measured':>11}{'budget':>8}"]
+    lines += ["", f"{'subject':17}{'measured':>10}{'budget':>7}"]
     for row in rows:
-        if row.subject.kind == "slope":
+        if row.subject.per_event:
             continue
         if row.problem:
-            lines.append(f"{row.subject.name:11} {row.problem[:67]}")
+            lines.append(f"{row.subject.name:17} {row.problem[:61]}")
             continue
-        measured = f"{row.median:.0f} {row.subject.unit}"
+        measured = f"{row.median:.{0 if row.median >= 10 else 1}f} {row.subject.unit}"
         budget = f"{row.subject.budget:g}" if row.subject.budget else ""
         half = f"; p50 {row.more['p50_ms']:.0f}" if "p50_ms" in row.more else ""
-        lines.append(f"{row.subject.name:11}{measured:>11}{budget:>8} {row.holds:5}  {row.subject.about}{half}")
-    if not any(row.subject.kind != "slope" for row in rows):
+        lines.append(f"{row.subject.name:17}{measured:>10}{budget:>7} {row.holds:5} {row.subject.about}{half}")
+    if all(row.subject.per_event for row in rows):
         del lines[-2:]
-    return "\n".join(lines)
+    noted = [row for row in rows if row.subject.notes and not row.problem]
+    return "\n".join([*lines, *([""] if noted else []), *map(_notes, noted)])
+
+
+def _notes(row: Row) -> str:
+    """What else a row measured."""
+    found = [f"{name} {row.more[name]:g}" for name in row.subject.notes]
+    if row.subject.most_mib is not None:
+        found.append(f"peak {row.rss:.0f} MiB of {row.subject.most_mib:g}")
+    return f"{row.subject.name}: {', '.join(found)}"
 
 
 def compare(rows: list[Row], *, quick: bool) -> tuple[list[str], bool]:

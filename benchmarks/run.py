@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from benchmarks import measure, report, stream
@@ -16,8 +16,10 @@ QUICK_ROUNDS: Final = 2
 QUICK: Final = 5
 """How much shorter the streams of a quick run are."""
 RATE: Final = 1_000
-SHORT: Final = {"slope", "start", "told"}
+SHORT: Final = {"slope", "drain", "start", "told"}
 """Kinds that are measured once a round."""
+STREAMED: Final = {"slope", "memory", "latency"}
+"""Kinds that read the stream."""
 
 
 def say(text: str) -> None:
@@ -30,7 +32,7 @@ def chosen(only: Sequence[str]) -> list[Subject]:
     if not only:
         return list(SUBJECTS)
     wanted = [subject for subject in SUBJECTS if subject.name in only]
-    if any(subject.kind == "slope" for subject in wanted):
+    if any(subject.per_event for subject in wanted):
         references = (subject for subject in SUBJECTS if subject.name in REFERENCES)
         for reference in references:
             if reference in wanted:
@@ -62,7 +64,7 @@ class Bench:
         """Measure all rows, the rounds of the short ones interleaved so that a busy minute hits all of them."""
         for number in range(1, self._rounds + 1):
             for row in self.rows:
-                if row.subject.kind in SHORT:
+                if row.subject.kind in SHORT and number <= (row.subject.most_rounds or number):
                     self._guarded(row, f"round {number}/{self._rounds}")
         for row in self.rows:
             if row.subject.kind not in SHORT:
@@ -78,6 +80,8 @@ class Bench:
                 self._slope(row, command)
             elif row.subject.kind == "start":
                 self._start(row, command)
+            elif row.subject.kind == "drain":
+                self._drain(row, command)
             elif row.subject.kind == "told":
                 self._told(row, command)
             else:
@@ -106,8 +110,16 @@ class Bench:
             count: [self._measured(row, command, count, "--events", str(count)) for _ in range(row.subject.repeats)]
             for count in (small, large)
         }
-        least = {count: min(cost.cpu for cost in runs) for count, runs in costs.items()}
-        row.values.append((least[large] - least[small]) / (large - small) * 1e6)
+
+        def slope(cpu: Callable[[measure.Cost], float]) -> float:
+            least = {count: min(map(cpu, runs)) for count, runs in costs.items()}
+            return (least[large] - least[small]) / (large - small) * 1e6
+
+        if row.subject.own:
+            row.values.append(slope(lambda cost: float(cost.outcome["cpu_seconds"])))
+            row.more["children_us"] = round(slope(lambda cost: cost.cpu - float(cost.outcome["cpu_seconds"])), 1)
+        else:
+            row.values.append(slope(lambda cost: cost.cpu))
         row.rss = max(row.rss, *(cost.rss for cost in costs[large]))
 
     def _start(self, row: Row, command: list[str]) -> None:
@@ -120,12 +132,25 @@ class Bench:
 
     def _told(self, row: Row, command: list[str]) -> None:
         """What only the program itself can tell, such as the time of one call; it needs no server of ours."""
+        cost = self._alone(row, command)
+        row.values.append(float(cost.outcome[row.subject.figure]))
+        row.rss = max(row.rss, float(cost.outcome.get("rss_mib", cost.rss)))
+
+    def _drain(self, row: Row, command: list[str]) -> None:
+        """The CPU per event of a process that the program starts; of a backlog so long that its start is nothing."""
+        cost = self._alone(row, command)
+        row.values.append(float(cost.outcome["cpu_us"]))
+        row.rss = max(row.rss, float(cost.outcome["rss_mib"]))
+
+    def _alone(self, row: Row, command: list[str]) -> measure.Cost:
         count = row.subject.counts[1]
         cost = measure.run([*command, str(count), *row.subject.options])
         if cost.outcome.get("events") != count:
             raise measure.Failed(f"did {cost.outcome.get('events')} of {count}")
-        row.values.append(float(cost.outcome[row.subject.figure]))
-        row.rss = max(row.rss, cost.rss)
+        for name in row.subject.notes:
+            found = round(float(cost.outcome[name]), 1)
+            row.more[name] = min(found, row.more.get(name, found))
+        return cost
 
     def _once(self, row: Row, command: list[str]) -> None:
         count = row.subject.counts[1]
@@ -168,7 +193,7 @@ def main() -> int:
     if options.quick:
         subjects = [shorter(subject) for subject in subjects]
     say("making the stream, if it is not there yet ...")
-    stream.cached_events(max((subject.counts[1] for subject in subjects if subject.kind != "listing"), default=0))
+    stream.cached_events(max((subject.counts[1] for subject in subjects if subject.kind in STREAMED), default=0))
     with measure.Standins() as servers:
         bench = Bench(subjects, options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS), servers)
         bench.run()

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from benchmarks.build_floor import NoFloor, floor
+from cluster import build
 
-Kind = Literal["slope", "memory", "listing", "latency", "start", "told"]
+Kind = Literal["slope", "drain", "memory", "listing", "latency", "start", "told"]
 
 
 class Missing(Exception):
@@ -25,6 +26,8 @@ class Subject:
     """The Python module to run; empty: the Go program."""
     needs: str = ""
     """A package that may not be installed."""
+    part: build.Part | None = None
+    """What `cluster/build.py` may not have built."""
     options: tuple[str, ...] = ()
     counts: tuple[int, int] = (20_000, 120_000)
     """Events of the small and of the large run; only `slope` needs both, the others take the large one."""
@@ -34,8 +37,21 @@ class Subject:
     unit: str = "µs"
     figure: str = ""
     """Of a `told` one: which of the figures that the program prints is the result."""
+    notes: tuple[str, ...] = ()
+    """Further figures that it prints, to be shown."""
+    own: bool = False
+    """Whether the CPU time of the program's children is not its own: it is shown apart, as `children_us`."""
+    most_rounds: int = 0
+    """In how many rounds it is measured at most, where it takes long; 0: in all."""
+    most_mib: float | None = None
+    """What its memory may be at most."""
     guarded: bool = True
     """Whether a slower result fails the benchmark; what others make is shown only."""
+
+    @property
+    def per_event(self) -> bool:
+        """Whether the result is CPU per event, and so related to the floor."""
+        return self.kind in ("slope", "drain")
 
     def command(self) -> list[str]:
         """How to start it, without URL and COUNT."""
@@ -46,6 +62,8 @@ class Subject:
                 raise Missing(str(reason)) from reason
         if self.needs and importlib.util.find_spec(self.needs) is None:
             raise Missing(f"the package {self.needs} is not installed")
+        if self.part is not None and build.built(self.part) is None:
+            raise Missing(f"not built: cluster/build.py {self.part.folder} builds it")
         try:
             found = importlib.util.find_spec(self.module) is not None
         except ModuleNotFoundError:
@@ -83,6 +101,26 @@ SUBJECTS: Final = (
         about="the same with full text",
         module=f"{CLIENTS}.pipetrail_journal",
         options=("--full-text",),
+        budget=30,
+    ),
+    Subject(
+        name="record-with-sinks",
+        about="watch-journal beside a process that delivers",
+        module=f"{CLIENTS}.pipetrail_journal",
+        options=("--sinks",),
+        own=True,
+        notes=("children_us",),
+        budget=20,
+    ),
+    Subject(
+        name="drain-file",
+        about="a backlog of 1,000,000 events into a file",
+        kind="drain",
+        module=f"{CLIENTS}.pipetrail_drain",
+        counts=(0, 1_000_000),
+        notes=("wall_us",),
+        most_rounds=3,
+        most_mib=200,
         budget=30,
     ),
     Subject(
@@ -186,8 +224,52 @@ SUBJECTS: Final = (
         kind="told",
         figure="why_all_ms",
         module=f"{CLIENTS}.pipetrail_why",
+        options=("--all",),
         counts=(0, 1_000_000),
         budget=300,
         unit="ms",
+    ),
+    Subject(
+        name="feed",
+        about="CPU per event of reading a backlog for the sinks",
+        kind="told",
+        figure="feed_us",
+        module=f"{CLIENTS}.pipetrail_backlog",
+        counts=(0, 1_000_000),
+        budget=15,
+    ),
+    Subject(
+        name="tallies",
+        about="CPU per event of counting for /metrics",
+        kind="told",
+        figure="tally_us",
+        module=f"{CLIENTS}.pipetrail_backlog",
+        options=("--tallies",),
+        counts=(0, 1_000_000),
+        budget=3,
+    ),
+    Subject(
+        name="verdict-delay",
+        about="p99 until a verdict is stored, 1,000 events/s",
+        kind="told",
+        figure="verdict_delay_p99_ms",
+        module=f"{CLIENTS}.pipetrail_verdict_delay",
+        counts=(0, 30_000),
+        budget=1_000,
+        unit="ms",
+    ),
+    Subject(
+        name="drain-opensearch",
+        about="wall time per document of about 1 kB, one node",
+        kind="told",
+        figure="wall_us",
+        module=f"{CLIENTS}.pipetrail_drain",
+        options=("--opensearch",),
+        part=build.OPENSEARCH,
+        counts=(0, 100_000),
+        notes=("cpu_us", "server_us"),
+        most_rounds=1,
+        most_mib=200,
+        budget=125,
     ),
 )
