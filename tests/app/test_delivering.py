@@ -1,16 +1,18 @@
 """``pipetrail deliver`` as a process: what is recorded arrives, and signals, files and faults do what they should."""
 
+import asyncio
 import json
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipetrail.app.child import Child
 from pipetrail.app.delivering import Delivering, Options, _stamp
 from pipetrail.control import ask
 from pipetrail.model import Query
@@ -122,6 +124,53 @@ def test_the_end_of_standard_input_ends_a_child(tmp_path: Path, journal: Journal
         assert process.process.stdin is not None
         process.process.stdin.close()
         assert process.process.wait(DEADLINE) == 0
+
+
+# ---- where a new sink begins, when a recorder starts the delivery
+
+
+class Unstarted(Child):
+    """Notes with what it would start its process, which ends at once."""
+
+    def __init__(self, wanted: Callable[[], bool] = lambda: True) -> None:
+        super().__init__([], wanted, first=0.001, longest=0.001)
+        self.more = ["--begun", "7"]
+        self.starts: list[list[str]] = []
+
+    async def _once(self) -> str:
+        self.starts.append(self.more)
+        return "ended with code 0"
+
+
+async def starts_of(child: Unstarted, count: int) -> list[list[str]]:
+    running = asyncio.create_task(child.run())
+    try:
+        async with asyncio.timeout(DEADLINE):
+            while len(child.starts) < count:
+                await asyncio.sleep(0.001)
+                child.reload()
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+    return child.starts[:count]
+
+
+async def test_a_delivery_that_fails_at_its_start_begins_where_the_recorder_did() -> None:
+    assert await starts_of(Unstarted(), 3) == [["--begun", "7"]] * 3
+
+
+async def test_a_delivery_that_is_wanted_later_does_not_begin_where_the_recorder_did() -> None:
+    answers = iter([False, False])
+
+    assert await starts_of(Unstarted(lambda: next(answers, True)), 2) == [[], []]
+
+
+async def test_a_delivery_that_ran_long_does_not_begin_again_where_the_recorder_did(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pipetrail.app.child._STOOD_SECONDS", -1.0)
+
+    assert await starts_of(Unstarted(), 2) == [["--begun", "7"], []]
 
 
 # ---- SIGHUP

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from pipetrail.model import Answer, Delivery
+from pipetrail.model import Answer, Delivery, Temporary
+from pipetrail.sinks.backlog import Hole
 from pipetrail.sinks.feed import Page
 from pipetrail.sinks.settings import Batching, Limits
 from pipetrail.sinks.shared import Skipped
-from pipetrail.sinks.state import State
+from pipetrail.sinks.state import Position, Settled, State
 from pipetrail.testing.deliveries import START, MemoryFeed, deliveries, delivery, raised
-from tests.sinks.scripted import ScriptedSink, taken, virtual_now
+from tests.sinks.scripted import ScriptedSink, failing, taken, virtual_now
 from tests.sinks.virtual import VIRTUAL_TIME, delivering, plain
 
 pytestmark = VIRTUAL_TIME
@@ -161,6 +162,18 @@ async def test_later_events_of_an_object_do_not_overtake_one_that_waits_for_its_
     assert (meanwhile, sink.seqs) == ([], [1, 2])
 
 
+async def test_later_events_of_an_object_do_not_overtake_one_that_gets_its_run(state: State) -> None:
+    feed, sink = MemoryFeed(), ScriptedSink()
+    async with delivering(feed, state, [(sink, plain(hold=2.0))], poll=0.1):
+        bare = unlinked(1, virtual_now(), pod=3)
+        feed.add(bare)
+        await asyncio.sleep(1)
+        feed.add(raised(bare, 2), delivery(3, at=virtual_now(), pod=3))
+        await asyncio.sleep(0.5)
+
+    assert sink.seqs == [1, 3]
+
+
 async def test_a_rule_about_runs_is_judged_when_the_run_is_known(state: State) -> None:
     feed, sink = MemoryFeed(), ScriptedSink()
     async with delivering(feed, state, [(sink, plain(hold=2.0, match={"run": "train"}))], poll=0.1) as engine:
@@ -185,6 +198,19 @@ async def test_a_new_sink_begins_at_the_end_of_the_journal_or_at_its_beginning(s
 
     assert new.seqs == [11, 12]
     assert old.seqs == list(range(1, 13))
+
+
+async def test_what_is_recorded_while_delivery_starts_is_new_to_it(state: State) -> None:
+    feed, first, late = MemoryFeed(deliveries(10)), ScriptedSink("first"), ScriptedSink("late")
+    async with delivering(feed, state, [(first, plain(start="now"))], begun=4) as engine:
+        await asyncio.sleep(2)
+        await engine.set_sinks([(first, plain(start="now")), (late, plain(start="now"))])
+        await asyncio.sleep(2)
+        feed.add(*deliveries(1, first=11))
+        await asyncio.sleep(3)
+
+    assert first.seqs == list(range(5, 12))
+    assert late.seqs == [11]
 
 
 async def test_what_was_pruned_is_counted_and_told(state: State) -> None:
@@ -222,6 +248,69 @@ async def test_replay_sends_again_what_happened_since(state: State) -> None:
 
     assert count == 10
     assert sink.seqs == [*range(1, 101), *range(91, 101)]
+
+
+async def test_replay_leaves_out_nothing_that_was_never_sent(state: State) -> None:
+    feed, sink = MemoryFeed(deliveries(100)), ScriptedSink()
+    sink.outcome = failing(Temporary("HTTP 503", failure="server"))
+    async with delivering(feed, state, [(sink, plain(batch=Batching(events=10, seconds=0.0)))]) as engine:
+        await asyncio.sleep(2)
+        count = await engine.replay("test", START + 91 * 1_000_000)
+        sink.outcome = taken
+        await asyncio.sleep(MINUTE)
+
+    assert count == 90
+    assert sink.seqs == list(range(1, 101))
+
+
+async def test_an_end_during_a_replay_is_in_order(state: State) -> None:
+    feed, sink = MemoryFeed(deliveries(10)), ScriptedSink(latency=1e9)
+    async with delivering(feed, state, [(sink, plain())], grace=5.0) as engine:
+        await asyncio.sleep(2)
+        replay = asyncio.ensure_future(engine.replay("test", START))
+        await asyncio.sleep(1)
+
+    assert await replay == 10
+    assert sink.stops == 1
+    assert state.position("test") == Position(read=0, holes=[])
+
+
+async def test_sinks_that_come_at_the_end_are_not_begun(state: State) -> None:
+    feed, sink, late = MemoryFeed(deliveries(10)), ScriptedSink(latency=1e9), ScriptedSink("late")
+    async with delivering(feed, state, [(sink, plain())], grace=5.0) as engine:
+        await asyncio.sleep(2)
+        engine.stop()
+        await asyncio.sleep(1)
+        await engine.set_sinks([(late, plain())])
+
+    assert (sink.stops, late.sends, engine.figures()) == (1, [], [])
+
+
+async def test_a_lane_that_can_not_read_the_journal_at_its_start_keeps_its_position(state: State) -> None:
+    class Failing(MemoryFeed):
+        def last(self) -> int:
+            raise OSError("disk I/O error")
+
+    sink = ScriptedSink()
+    async with delivering(MemoryFeed(deliveries(10)), state, [(sink, plain())]):
+        await asyncio.sleep(2)
+    async with delivering(Failing(deliveries(10)), state, [(sink, plain())]):
+        await asyncio.sleep(5)
+
+    assert state.position("test") == Position(read=10, holes=[])
+
+
+async def test_a_lane_that_can_not_read_its_holes_at_its_start_keeps_them(state: State) -> None:
+    class Failing(MemoryFeed):
+        def some(self, seqs: Sequence[int]) -> list[Delivery]:
+            raise OSError("disk I/O error")
+
+    stands = Position(read=10, holes=[Hole(3), Hole(7)])
+    state.commit("test", Settled(position=stands, figures=state.figures("test", "test")))
+    async with delivering(Failing(deliveries(10)), state, [(ScriptedSink(), plain())]):
+        await asyncio.sleep(5)
+
+    assert state.position("test") == stands
 
 
 async def test_a_change_of_settings_restarts_that_sink_alone(state: State) -> None:
@@ -313,6 +402,16 @@ async def test_a_journal_that_is_younger_than_the_position_is_followed_from_its_
 
     assert sink.seqs == [*range(1, 101), 51, 52]
     assert "the journal ends at 50, but 100 was sent" in caplog.text
+
+
+async def test_what_is_recorded_in_a_restored_journal_while_delivery_starts_is_sent(state: State) -> None:
+    sink = ScriptedSink()
+    async with delivering(MemoryFeed(deliveries(100)), state, [(sink, plain())]):
+        await asyncio.sleep(2)
+    async with delivering(MemoryFeed(deliveries(55)), state, [(sink, plain())], begun=50):
+        await asyncio.sleep(2)
+
+    assert sink.seqs == [*range(1, 101), *range(51, 56)]
 
 
 async def test_a_sink_remembers_over_restarts(state: State) -> None:

@@ -140,7 +140,7 @@ async def test_an_event_that_is_never_taken_is_given_up_after_its_time(state: St
         await asyncio.sleep(9 * MINUTE)
         before = engine.figures()[0].dead_letters
         await asyncio.sleep(3 * MINUTE)
-        [letter] = engine.dead_letters("test")
+        [letter] = await engine.dead_letters("test")
 
     assert before == 0
     assert (letter.seq, letter.reason) == (3, "given up after 10m: busy")
@@ -168,7 +168,7 @@ async def test_what_can_never_succeed_is_found_by_halving(state: State) -> None:
     sink.outcome = one_is_bad
     async with delivering(feed, state, [(sink, plain())]) as engine:
         await asyncio.sleep(1)
-        [letter] = engine.dead_letters("test")
+        [letter] = await engine.dead_letters("test")
 
     assert sink.seqs == [seq for seq in range(1, 101) if seq != 42]
     assert (letter.seq, letter.reason, letter.delivery.event.id) == (42, "HTTP 400", deliveries(42)[41].event.id)
@@ -185,11 +185,93 @@ async def test_with_full_dead_letters_a_sink_stands_still_until_somebody_drops_s
         assert await engine.drop_dead("test", [1]) == 1
         await asyncio.sleep(MINUTE)
         [after] = engine.figures()
-        letters = engine.dead_letters("test")
+        letters = await engine.dead_letters("test")
 
     assert (full.state, full.dead_letters, full.unsettled, tries) == ("full", 2, 1, 1)
     assert (after.state, after.unsettled, after.dead_letters_ever) == ("closed", 0, 3)
     assert [letter.seq for letter in letters] == [2, 3]
+
+
+async def test_with_full_dead_letters_a_sink_goes_on_when_they_are_tried_again(state: State) -> None:
+    feed, sink = MemoryFeed(deliveries(6)), ScriptedSink()
+    sink.outcome = lambda batch: [Rejected("bad") if item.seq < 4 else None for item in batch]
+    async with delivering(feed, state, [(sink, plain(limits=Limits(dead_letters=2)))]) as engine:
+        await asyncio.sleep(MINUTE)
+        sink.outcome = taken
+        assert await engine.retry_dead("test") == 2
+        await asyncio.sleep(MINUTE)
+        [after] = engine.figures()
+
+    assert sink.seqs == [4, 5, 6, 1, 2, 3]
+    assert (after.state, after.unsettled, after.dead_letters) == ("closed", 0, 0)
+
+
+async def test_a_sink_goes_on_when_room_comes_after_the_event_that_needs_it(state: State) -> None:
+    feed, sink = MemoryFeed(deliveries(3)), ScriptedSink()
+    sink.script.append(lambda batch: [Again("busy"), Rejected("bad"), Rejected("bad")])
+    sink.outcome = lambda batch: [Rejected("bad")] * len(batch)
+    async with delivering(feed, state, [(sink, plain(limits=Limits(dead_letters=2)))]) as engine:
+        await asyncio.sleep(MINUTE)
+        full = engine.figures()[0].state
+        sink.outcome = lambda batch: [Rejected("bad") if item.seq == 1 else None for item in batch]
+        assert await engine.retry_dead("test") == 2
+        await asyncio.sleep(MINUTE)
+        [after] = engine.figures()
+        letters = await engine.dead_letters("test")
+
+    assert (full, after.state, after.unsettled) == ("full", "closed", 0)
+    assert [letter.seq for letter in letters] == [1]
+
+
+async def test_a_sink_that_stands_still_does_so_whatever_its_ticks_do(state: State) -> None:
+    feed, sink = MemoryFeed(deliveries(3)), ScriptedSink()
+    sink.outcome = lambda batch: [Rejected("bad")] * len(batch)
+    fails = True
+    states = []
+
+    async def tick(now: int) -> None:
+        if fails:
+            raise Temporary("no connection", failure="refused")
+
+    sink.tick = tick  # type: ignore[method-assign]
+    async with delivering(feed, state, [(sink, plain(limits=Limits(dead_letters=1)))]) as engine:
+        for _ in range(4):  # the first time until it stands still
+            await asyncio.sleep(MINUTE)
+            states.append(engine.figures()[0].state)
+            fails = not fails
+
+    assert states == ["full"] * 4
+    assert len(sink.sends) == 1
+
+
+async def test_dead_letters_are_tried_again_though_those_before_are_not_taken(state: State) -> None:
+    feed, sink = MemoryFeed(deliveries(150, pods=150)), ScriptedSink()
+    sink.outcome = lambda batch: [Rejected("bad")] * len(batch)
+    async with delivering(feed, state, [(sink, plain())]) as engine:
+        await asyncio.sleep(1)
+        sink.outcome = lambda batch: [Again("busy") if item.seq <= 100 else None for item in batch]
+        assert await engine.retry_dead("test", range(1, 101)) == 100
+        await asyncio.sleep(3)
+        assert await engine.retry_dead("test") == 50
+        await asyncio.sleep(3)
+
+    assert sink.seqs == list(range(101, 151))
+
+
+async def test_dead_letters_that_are_not_taken_fill_no_memory(state: State) -> None:
+    feed, sink = MemoryFeed(deliveries(1000, pods=1000)), ScriptedSink()
+    sink.outcome = lambda batch: [Rejected("bad")] * len(batch)
+    async with delivering(feed, state, [(sink, plain(limits=Limits(queue=200)))]) as engine:
+        await asyncio.sleep(MINUTE)
+        sink.outcome = lambda batch: [Again("busy")] * len(batch)
+        assert await engine.retry_dead("test") == 1000
+        await asyncio.sleep(MINUTE)
+        [figures] = engine.figures()
+        sink.outcome = taken
+        await asyncio.sleep(10 * MINUTE)
+
+    assert 200 <= figures.held <= 300
+    assert sorted(sink.seqs) == list(range(1, 1001))
 
 
 async def test_dead_letters_are_tried_again_when_somebody_asks(state: State) -> None:
@@ -201,7 +283,7 @@ async def test_dead_letters_are_tried_again_when_somebody_asks(state: State) -> 
         assert await engine.retry_dead("test") == 3
         await asyncio.sleep(3)
         [figures] = engine.figures()
-        letters = engine.dead_letters("test")
+        letters = await engine.dead_letters("test")
 
     assert sink.seqs == [4, 5, 6, 1, 3]
     assert [(letter.seq, letter.reason) for letter in letters] == [(2, "still bad")]

@@ -3,17 +3,22 @@
 import asyncio
 import logging
 import os
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+import apsw
 import pytest
 
 from pipetrail.model import Rejected
 from pipetrail.sinks import file, stdout
+from pipetrail.sinks.delivery import Deliverer
 from pipetrail.sinks.settings import Batching, Retrying
 from pipetrail.sinks.state import State, read_figures
 from pipetrail.sinks.tools import Tools
 from pipetrail.testing.deliveries import Forgetful, MemoryFeed, deliveries
-from pipetrail.testing.delivering import EAGER, delivered
+from pipetrail.testing.delivering import EAGER, delivered, settled
 from tests.sinks.scripted import ScriptedSink
 from tests.sinks.virtual import VIRTUAL_TIME, delivering, plain
 
@@ -39,7 +44,7 @@ async def test_a_disk_that_is_full_while_delivery_runs_loses_nothing(
         state._db.pragma("max_page_count", 1_000_000)
         await asyncio.sleep(60)
         [after] = engine.figures()
-        letters = engine.dead_letters("test")
+        letters = await engine.dead_letters("test")
 
     assert "the disk is full; free some space (sinks go on where they were)" in full.last_error
     assert written[0] < 350
@@ -49,6 +54,49 @@ async def test_a_disk_that_is_full_while_delivery_runs_loses_nothing(
     assert len(sink.seqs) == len(set(sink.seqs))
     assert [each.seq for each in letters] == list(range(1, 351, 2))
     assert (after.state, after.sent, after.dead_letters, after.lag_events) == ("closed", 175, 175, 0)
+
+
+class Watched(State):
+    """A state file that notes in which threads it is used while ``watching``."""
+
+    watching = False
+
+    @contextmanager
+    def _asking(self) -> Iterator[apsw.Connection]:
+        if self.watching:
+            self.threads.add(threading.current_thread().name.rpartition("_")[0])
+        with super()._asking() as db:
+            yield db
+
+    def __init__(self, path: str) -> None:
+        self.threads: set[str] = set()
+        super().__init__(path)
+
+
+async def test_a_slow_disk_under_the_state_file_holds_up_no_other_sink(state_path: str) -> None:
+    """All that a person asks for waits for a commit in the thread of the state file, not in the event loop."""
+    state, sink = Watched(state_path), ScriptedSink()
+    sink.outcome = lambda batch: [Rejected("bad")] * len(batch)
+    engine = Deliverer(lambda: MemoryFeed(deliveries(3)), state, lambda: time.time_ns() // 1000, poll=0.01)
+    await engine.set_sinks([(sink, EAGER)])
+    running = asyncio.create_task(engine.run())
+    try:
+        async with asyncio.timeout(30):
+            while not settled(engine):  # noqa: ASYNC110 - there is no event to wait for
+                await asyncio.sleep(0.01)
+            state.watching = True
+            assert len(await engine.dead_letters("test")) == 3
+            assert await engine.drop_dead("test", [1]) == 1
+            assert await engine.retry_dead("test", [2]) == 1
+            await engine.set_sinks([(sink, EAGER)])
+            state.watching = False  # a lane that is made reads its figures
+            assert await engine.replay("test", 0) == 3
+    finally:
+        engine.stop()
+        await running
+        state.close()
+
+    assert state.threads == {"pipetrail-state"}
 
 
 async def test_an_output_that_nobody_reads_any_more_is_waited_for(state: State) -> None:

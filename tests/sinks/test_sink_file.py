@@ -1,6 +1,7 @@
 # ruff: noqa: ASYNC240 (the files of a test are small)
 """The file sink: the contract, and what is its own: rotation, torn lines, full disks."""
 
+import asyncio
 import gzip
 import json
 import os
@@ -8,6 +9,7 @@ import re
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -227,6 +229,45 @@ asyncio.run(main())
 
     assert done.stdout == f"{path}: File too large\n"
     assert seqs(path) == [1, 2, 3, 4]
+
+
+async def test_while_a_write_hangs_no_other_one_begins_and_its_file_stays_open(
+    path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs, sync = threading.Event(), os.fsync
+
+    def hanging(descriptor: int) -> None:
+        hangs.wait(60)
+        sync(descriptor)
+
+    sink = made(path, clock)
+    await sink.start()
+    monkeypatch.setattr(os, "fsync", hanging)
+    try:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await sink.send(deliveries(2))
+        with pytest.raises(Temporary, match="the write before has not ended") as error:
+            async with asyncio.timeout(2):
+                await sink.send(deliveries(2))
+        async with asyncio.timeout(2):
+            await sink.stop()
+        with pytest.raises(Temporary, match="the write before has not ended"):
+            async with asyncio.timeout(2):
+                await sink.start()
+    finally:
+        hangs.set()
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await sink.start()
+                break
+            except Temporary:
+                await asyncio.sleep(0.01)
+    await sink.send([delivery(3)])
+    await sink.stop()
+
+    assert (error.value.failure, seqs(path)) == ("timeout", [1, 2, 3])
 
 
 @pytest.mark.parametrize(

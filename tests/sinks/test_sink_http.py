@@ -473,3 +473,15 @@ async def test_stop_is_safe_without_start_and_twice() -> None:
     await http.start()
     await http.stop()
     await http.stop()
+
+
+async def test_no_half_of_a_long_secret_is_left_where_an_answer_is_cut() -> None:
+    token = "".join(f"k{number:04}" for number in range(300))
+    said = f"Authorization: {token}\nX-Authorization: {token}\nX-Forwarded: {token}\n".encode()
+    async with (
+        ScriptedReceiver(Reply(status=401, body=said)) as receiver,
+        Opened(receiver.url, auth=Auth(token=token)) as http,
+    ):
+        error = await failed(http)
+
+    assert str(error).endswith("HTTP 401: Authorization: … X-Authorization: … X-Forwarded: …")

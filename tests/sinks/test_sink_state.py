@@ -121,11 +121,19 @@ def test_dead_letters_are_listed_in_pages_tried_again_and_dropped(state: State) 
 def test_a_sink_that_is_moved_keeps_the_holes_before_its_new_place(state: State) -> None:
     holes = [Hole(2), Hole(8)]
     state.commit("test", Settled(position=Position(read=9, holes=holes), figures=figures()))
-    state.move("test", 5)
 
+    assert state.move("test", 5) == 5
     assert state.position("test") == Position(read=5, holes=[Hole(2)])
     with pytest.raises(KeyError):
         state.move("other", 5)
+
+
+def test_a_sink_is_not_moved_over_what_it_was_never_sent(state: State) -> None:
+    stands = Position(read=9, holes=[Hole(2), Hole(8)])
+    state.commit("test", Settled(position=stands, figures=figures()))
+
+    assert state.move("test", 12) == 9
+    assert state.position("test") == stands
 
 
 def test_a_rate_is_smoothed_and_falls_when_nothing_is_sent() -> None:

@@ -42,6 +42,9 @@ class Child:
         self._backoff = Backoff(first, longest, random.Random())  # noqa: S311 - spreads waits
         self._woken = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
+        self.more: list[str] = []
+        """Further arguments, of which is known only later what they are. They are for a child that is wanted at once;
+        one that is wanted later, or that ran well before, is started without them."""
         self.trouble = ""
         """Why it is not running now; empty when it is, or is not wanted."""
 
@@ -63,11 +66,13 @@ class Child:
             if not self._wanted():
                 self.trouble = ""
                 await self._woken.wait()
+                self.more = []
                 continue
             started = asyncio.get_running_loop().time()
             ended = await self._once()
             if asyncio.get_running_loop().time() - started > _STOOD_SECONDS:
                 self._backoff.reset()
+                self.more = []
             seconds = self._backoff.next()
             self.trouble = f"delivery {ended}"
             _log.error("Delivery to the sinks ended; it is started again.", extra={"how": ended, "after": seconds})
@@ -81,7 +86,7 @@ class Child:
         """Start it and wait for its end; how it ended."""
         try:
             self._process = process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.PIPE
+                *self._command, *self.more, stdin=asyncio.subprocess.PIPE
             )
         except OSError as error:
             return f"can't be started: {error.strerror or error}"

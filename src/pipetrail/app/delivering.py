@@ -49,12 +49,17 @@ Progress = Callable[[str], None]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What a delivery needs to know. ``while_stdin``: end when standard input does, which is when the parent ends."""
+    """What a delivery needs to know.
+
+    ``while_stdin``: end when standard input does, which is when the parent ends. ``begun``: the newest change of the
+    journal when the parent began to record.
+    """
 
     journal: str
     config: str
     once: bool = False
     while_stdin: bool = False
+    begun: int | None = None
     patience: float = PATIENCE
 
 
@@ -165,6 +170,7 @@ class Delivering:
             clusters=self._clusters,
             skipped=self._skipped.put_nowait,
             grace=GRACE,
+            begun=options.begun,
             stamp=partial(_stamp, options.journal),
         )
         await self._name_clusters()  # before rules ask for a name
@@ -207,7 +213,7 @@ class Delivering:
             figures = {each.name: each for each in deliverer.figures()}
             left = []
             for name, found in figures.items():
-                position = state.position(name)
+                position = await asyncio.to_thread(state.position, name)
                 if position is not None and position.settled >= target:
                     continue
                 done = found.sent + found.filtered + found.merged + found.dead_letters_ever
@@ -220,7 +226,8 @@ class Delivering:
             if figures and not left:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
-        behind = [name for name in config.sinks if (at := state.position(name)) is None or at.settled < target]
+        positions = {name: await asyncio.to_thread(state.position, name) for name in config.sinks}
+        behind = [name for name, at in positions.items() if at is None or at.settled < target]
         dead = [name for name, found in figures.items() if found.dead_letters_ever > before.get(name, 0)]
         for name in behind:
             _log.error("A sink has not taken all.", extra={"sink": name, "error": figures[name].last_error})
@@ -295,7 +302,7 @@ def _handlers(deliverer: Deliverer) -> dict[str, Callable[[Request], Awaitable[o
         return {"changes": await deliverer.replay(str(request["sink"]), int(request["since"]))}
 
     async def letters(request: Request) -> object:
-        found = deliverer.dead_letters(
+        found = await deliverer.dead_letters(
             str(request["sink"]), int(request.get("after") or 0), int(request.get("most") or 1000)
         )
         return {"letters": [_letter(each) for each in found]}

@@ -75,6 +75,8 @@ class Recorder:
         await self.writer.start()
         ease_collector()
         stored = True
+        if self.delivery is not None:
+            self.delivery.more = ["--begun", str(self.writer.done.last_seq)]
         # No task of the group: whatever happens to it, recording goes on.
         delivery = (
             asyncio.create_task(_delivering(self.delivery), name="delivery") if self.delivery is not None else None

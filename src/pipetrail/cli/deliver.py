@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--once", is_flag=True, help="End when all that is in the journal now was sent, or can't be.")
 @click.option("--while-stdin", is_flag=True, hidden=True)
+@click.option("--begun", type=int, hidden=True)
 @click.option("-v", "--verbose", is_flag=True, help="Log what is done in detail.")
 @sink_options
-def deliver(journal: str, config_file: str | None, once: bool, while_stdin: bool, verbose: bool) -> None:
+def deliver(
+    journal: str, config_file: str | None, once: bool, while_stdin: bool, begun: int | None, verbose: bool
+) -> None:
     """Send what is recorded, and what comes, to the sinks of the configuration.
 
     `pipetrail record` runs it by itself; alone it serves a journal that another process writes, or a backlog. Ctrl-C or
@@ -33,7 +36,7 @@ def deliver(journal: str, config_file: str | None, once: bool, while_stdin: bool
         raise Failure("name the configuration that has the sinks, with --config or PIPETRAIL_CONFIG", USAGE)
     screen = Screen.current()
     start_logging(json=not sys.stderr.isatty(), verbose=verbose)
-    options = Options(journal=journal, config=config_file, once=once, while_stdin=while_stdin)
+    options = Options(journal=journal, config=config_file, once=once, while_stdin=while_stdin, begun=begun)
     whole = asyncio.run(_deliver(options, screen.progress if once and screen.talks else None))
     if not whole:
         raise SystemExit(FAILED)

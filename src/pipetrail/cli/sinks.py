@@ -75,7 +75,7 @@ def _replay_here(journal: str, name: str, since: Micros) -> int:
     with own_state(journal) as state:
         if state.position(name) is None:
             raise unknown(name, journal)
-        state.move(name, read)
+        read = state.move(name, read)
     return max(0, last - read)
 
 

@@ -99,6 +99,7 @@ def changed(
     :param clusters: what people call the clusters, by id. An alert keeps the labels that it began with.
     """
     found: dict[str, Record] = {}
+    whose = _whose(known)
     for delivery in batch:
         event = delivery.event
         subject = next((link for link in event.links if link.rel == "subject"), None)
@@ -109,6 +110,15 @@ def changed(
         if clusters is not None and event.cluster in clusters:
             labels["cluster"] = clean(clusters[event.cluster], _LABEL)
         record = found.get(key) or known.get(key)
+        run = (event.cluster, subject.system, subject.run)
+        other = whose.get(run, key)
+        old = found.get(other) or known.get(other)
+        if other != key and old is not None and subject.run in old.open:
+            if _names_pipeline(delivery):
+                found[other] = _without(old, subject.run)
+                found[key] = record = _moved(record or Record(labels=labels), old, subject.run)
+            else:
+                key, record = other, old
         if record is not None and not record.urgency and record.labels != labels:
             record = msgspec.structs.replace(record, labels=labels)
         if event.origin == "verdict" and event.verdict is not None:
@@ -117,6 +127,8 @@ def changed(
                 found[key] = after
         elif event.origin == "run" and record is not None:
             found[key] = _turned(record, event, subject.run)
+        if key in found:
+            whose[run] = key
     records: dict[str, Record | None] = {}
     alerts: list[Alert] = []
     for key, record in found.items():
@@ -161,6 +173,48 @@ def lasting(record: Record) -> Alert:
 def ended(record: Record, now: Micros) -> Alert:
     """The same, ending now."""
     return msgspec.structs.replace(lasting(record), ends=max(now, record.starts))
+
+
+# --- A run whose pipeline becomes known while its alert lasts: until then its own name stands for it
+
+
+def _whose(known: Mapping[str, Record]) -> dict[tuple[str, str, str], str]:
+    """The key of the record in which each run in trouble is, by its cluster, system and id."""
+    found: dict[tuple[str, str, str], str] = {}
+    for key, record in known.items():
+        if record.open:
+            cluster, _, system, _ = msgspec.json.decode(key, type=tuple[str, str, str, str])
+            found |= {(cluster, system, run): key for run in record.open}
+    return found
+
+
+def _names_pipeline(delivery: Delivery) -> bool:
+    named = delivery.run.pipeline if delivery.run is not None else ""
+    return bool(named or _word(delivery.event.verdict or {}, "pipeline"))
+
+
+def _moved(record: Record, old: Record, run: str) -> Record:
+    """The record of a pipeline with a run that was told elsewhere: its trouble is counted once."""
+    trouble = old.open[run]
+    record = msgspec.structs.replace(
+        record,
+        times=record.times + 1,
+        first=min(record.first or trouble.at, trouble.at),
+        told=max(record.told, old.told),
+        seen=list(dict.fromkeys([*record.seen, *old.seen]))[-_SOME:],
+    )
+    if trouble.at <= record.good:
+        return record
+    return msgspec.structs.replace(
+        record,
+        urgency="critical" if "critical" in (record.urgency, old.urgency) else "warning",
+        starts=record.starts if record.urgency else old.starts,
+        failed=max(record.failed, trouble.at),
+        open=dict(list({**record.open, run: trouble}.items())[-_SOME:]),
+        runs=_joined(record.runs, [trouble.name]),
+        objects=_joined(record.objects, old.objects),
+        annotations=record.annotations if record.urgency else old.annotations,
+    )
 
 
 # --- A verdict

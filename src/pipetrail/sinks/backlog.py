@@ -262,8 +262,9 @@ class Backlog:
             if item.event.number == event.number and item.event.id == event.id:
                 waiting.items[index] = msgspec.structs.replace(better, seq=item.seq)
                 self.merged += 1
-                if all(each.event.links for each in waiting.items):
-                    self._release(key, 0)
+                if all(each.event.links for each in waiting.items):  # due with the next batch: none overtakes in this
+                    waiting.due = 0.0
+                    heapq.heappush(self._dues, (0.0, next(self._numbers), key))
                 return True
         return False
 

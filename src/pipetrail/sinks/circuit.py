@@ -35,7 +35,7 @@ class Circuit:
         if self.state == "starting":
             if self._tries == 1:
                 _log.warning("sink %s: can't start, and tries again until it can: %s", self._name, said(error))
-        else:
+        elif self.state != "full":
             if self.state not in ("open", "half-open"):
                 _log.warning("sink %s: can't deliver, and tries again until it can: %s", self._name, said(error))
             self.state = "open"
@@ -48,6 +48,8 @@ class Circuit:
 
     def went_well(self, what: str) -> None:
         """Something was done. That a sink has nothing to do in a tick does not show that its receiver is back."""
+        if self.state == "full":
+            return
         if self.state == "starting" if what == "start" else what in ("send", self._failed_at):
             if self.state == "starting" or self._tries:
                 _log.info("sink %s: delivers%s", self._name, f" after {self._tries} failures" if self._tries else "")

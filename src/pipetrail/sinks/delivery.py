@@ -9,6 +9,7 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TypeVar, TypeVarTuple, Unpack
 
 from pipetrail.model import Micros, Sink
 from pipetrail.sinks.feed import Feed
@@ -19,6 +20,9 @@ from pipetrail.sinks.schema import StateError
 from pipetrail.sinks.settings import Settings
 from pipetrail.sinks.shared import Shared, Skipped
 from pipetrail.sinks.state import DeadLetter, State
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +39,8 @@ class Deliverer:
     :param poll: the seconds between two looks for what is new: the least that an event takes, at worst.
     :param stamp: what differs whenever the journal may have changed; asked at each look, in the event loop. None: the
         journal itself is asked each time, in the reader's thread, which is a hundred times dearer.
+    :param begun: the newest change before all that is to be delivered to new sinks with ``start: now``; what is
+        recorded while this process starts must not depend on who was faster. Sinks that come later begin at the end.
     :param executor: runs what would block; two threads by default, one for the journal and one for the state file.
     """
 
@@ -49,6 +55,7 @@ class Deliverer:
         grace: float = 10.0,
         poll: float = 0.18,
         stamp: Callable[[], object] = lambda: None,
+        begun: int | None = None,
         rng: random.Random | None = None,
         executor: Executor | None = None,
     ) -> None:
@@ -56,6 +63,7 @@ class Deliverer:
         self._clusters = clusters if clusters is not None else {}
         self._skipped = skipped
         self._grace, self._pause, self._stamp = grace, poll, stamp
+        self._begun = begun
         self._rng = rng if rng is not None else random.Random()  # noqa: S311 (it spreads waiting times)
         self._executor = executor
         self._wanted: list[tuple[Sink, Settings]] = []
@@ -81,7 +89,9 @@ class Deliverer:
                         await self._end.wait()
                     finally:
                         poller.cancel()
-                        await self._stop_lanes(list(self._lanes))
+                        self._end.set()
+                        async with self._changing:
+                            await self._stop_lanes(list(self._lanes))
             finally:
                 self._group = self._shared = None
 
@@ -98,25 +108,26 @@ class Deliverer:
         :raises ValueError: when a sink's settings are wrong; nothing is changed then.
         """
         self._wanted = list(sinks)
-        if self._shared is None:
-            return
         async with self._changing:
+            if self._shared is None or self._end.is_set():
+                return
             new = {
-                sink.name: Lane(sink, settings, self._shared)
+                sink.name: Lane(sink, settings, self._shared, self._begun)
                 for sink, settings in sinks
                 if sink.name not in self._lanes or self._lanes[sink.name].settings != settings
             }
             named = {sink.name for sink, _ in sinks}
             await self._stop_lanes([name for name in self._lanes if name in new or name not in named])
-            try:
-                self._state.stop_others(named)
-            except StateError as error:
-                _log.error("sinks that are gone can't be noted as stopped: %s", error)
             for lane in new.values():
                 self._begin(lane)
+            self._begun = None
+            try:
+                await self._in_thread(self._state.stop_others, named)
+            except StateError as error:
+                _log.error("sinks that are gone can't be noted as stopped: %s", error)
 
     def _begin(self, lane: Lane) -> None:
-        if self._group is None:
+        if self._group is None or self._end.is_set():
             return
         name = lane.sink.name
         self._lanes[name] = lane
@@ -199,29 +210,23 @@ class Deliverer:
             read = await shared.reader.first_since(since)
             await self._stop_lanes([name])
             try:
-                self._state.move(name, read)
+                read = await self._in_thread(self._state.move, name, read)
             finally:
                 self._begin(Lane(lane.sink, lane.settings, shared))
             return max(0, self.last - read)
 
-    def dead_letters(self, name: str, after: int = 0, most: int = 1000) -> list[DeadLetter]:
+    async def dead_letters(self, name: str, after: int = 0, most: int = 1000) -> list[DeadLetter]:
         """The dead letters of a sink behind a ``seq``."""
         self._lane(name)
-        return self._state.dead_letters(name, after, most)
+        return await self._in_thread(self._state.dead_letters, name, after, most)
 
     async def retry_dead(self, name: str, seqs: Sequence[int] | None = None) -> int:
         """Try some dead letters again, or all; how many there were."""
-        lane = self._lane(name)
-        count = self._state.retry_dead(name, seqs)
-        await lane.revive()
-        return count
+        return await self._seen_to(self._state.retry_dead, name, seqs)
 
     async def drop_dead(self, name: str, seqs: Sequence[int] | None = None) -> int:
         """Throw some dead letters away, or all; how many there were."""
-        lane = self._lane(name)
-        count = self._state.drop_dead(name, seqs)
-        await lane.revive()
-        return count
+        return await self._seen_to(self._state.drop_dead, name, seqs)
 
     async def probe(self, name: str) -> str:
         """Ask a sink's receiver whether it would take something; what it said.
@@ -230,6 +235,22 @@ class Deliverer:
         :raises Temporary: or :raises Permanent: with what it said, when it would not.
         """
         return await self._lane(name).sink.probe()
+
+    async def _seen_to(
+        self, call: Callable[[str, Sequence[int] | None], int], name: str, seqs: Sequence[int] | None
+    ) -> int:
+        """Do something to dead letters, and tell the lane."""
+        async with self._changing:  # a lane that began meanwhile would have counted those of before
+            lane = self._lane(name)
+            count = await self._in_thread(call, name, seqs)
+            await lane.revive()
+        return count
+
+    def _in_thread(self, call: Callable[[Unpack[Ts]], T], *arguments: *Ts) -> "asyncio.Future[T]":
+        """Ask the state file where a commit that takes long holds up nobody."""
+        if self._shared is None:
+            raise LookupError("delivery does not run")
+        return asyncio.get_running_loop().run_in_executor(self._shared.executor, call, *arguments)
 
     def _lane(self, name: str) -> Lane:
         lane = self._lanes.get(name)

@@ -4,7 +4,6 @@ What :meth:`FileSink.send` answered for is on the disk. A crash can leave half a
 cut off when the file is opened, and the batch comes again; ids and revisions say what came twice.
 """
 
-import asyncio
 import contextlib
 import errno
 import fcntl
@@ -23,6 +22,7 @@ from pipetrail.model import Answer, Delivery, Micros, Sink, Temporary
 from pipetrail.model.times import SECOND, to_datetime
 from pipetrail.sinks import settings as common
 from pipetrail.sinks.amounts import size
+from pipetrail.sinks.blocking import Blocking
 from pipetrail.sinks.lines import Lines
 from pipetrail.sinks.tools import Tools
 
@@ -73,6 +73,8 @@ class FileSink:
         self._path = Path(settings.path)
         self._now = tools.now
         self._lines = Lines(settings.template)
+        self._calls = Blocking(settings.path)
+        self._probes = Blocking(settings.path)  # a person may ask while something is written
         self._most = _named("rotate.size", settings.rotate.size)
         self._keep, self._compress = settings.rotate.keep, settings.rotate.compress
         if self._keep < 0:
@@ -89,27 +91,30 @@ class FileSink:
 
         :raises Temporary: when it can't be; the text names it.
         """
-        await asyncio.to_thread(self._explained, self._open)
+        await self._calls.call(self._explained, self._open)
 
     async def send(self, batch: Sequence[Delivery]) -> Sequence[Answer]:
         """Write them and bring them to the disk."""
         # Two calls: where making the lines takes too long, what is given up must not be written after all.
-        lines, answers = await asyncio.to_thread(self._lines.of, batch)
-        await asyncio.to_thread(self._explained, self._append, lines)
+        lines, answers = await self._calls.call(self._lines.of, batch)
+        await self._calls.call(self._explained, self._append, lines)
         return answers
 
     async def tick(self, now: Micros) -> None:
         """Put the file of a day that is over aside."""
         if self._file >= 0 and self._size and now // _DAY > self._day:
-            await asyncio.to_thread(self._explained, self._rotate)
+            await self._calls.call(self._explained, self._rotate)
 
     async def probe(self) -> str:
         """Whether the file can be written."""
-        return await asyncio.to_thread(self._look)
+        return await self._probes.call(self._look)
 
     async def stop(self) -> None:
-        """Close the file."""
-        self._close()
+        """Close the file; where a write hangs, when that has ended."""
+        if self._calls.hangs:
+            self._calls.begin(self._close)
+        else:
+            await self._calls.call(self._close)
 
     def _append(self, lines: bytes) -> None:
         if self._file < 0 or self._was_moved():

@@ -30,6 +30,7 @@ ANSWER = 1 << 20
 
 _CONNECT_SECONDS = 10.0
 _SHOWN = 200
+_LOOKED_AT = 1 << 16  # bytes of an answer, to find what to show: where it is cut, half of a secret may be left
 _OF_THE_CONTENT = frozenset({400, 413, 422})
 _FAILURES: dict[int, Failure] = {401: "auth", 403: "auth", 407: "auth", 408: "timeout", 425: "server", 429: "limited"}
 _SEGMENT = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[^/]{16,}|[^/]{32,}")
@@ -233,15 +234,19 @@ class Http:
             f"{shown(self.url)}: HTTP {reply.status}, but in it {problem}: {self.said(reply)}", failure="answer"
         )
 
-    def hidden(self, text: str) -> str:
-        """A foreign text for people: what is ours and secret replaced, cut, and on one line."""
+    def hidden(self, text: str, most: int = _SHOWN) -> str:
+        """A foreign text for people: what is ours and secret replaced, at most ``most`` characters, on one line."""
         for secret in self._secrets:
             text = text.replace(secret, "…")
-        return clean(text)
+        return clean(text, most)
+
+    def told(self, body: bytes) -> str:
+        """What the body of an answer says, for people; empty where it says nothing."""
+        return self.hidden(body[:_LOOKED_AT].decode("utf-8", "replace"))
 
     def said(self, reply: Reply) -> str:
         """What an answer says, for people."""
-        return self.hidden(reply.body[: 16 * _SHOWN].decode("utf-8", "replace")) or "nothing more"
+        return self.told(reply.body) or "nothing more"
 
     def _with(self, headers: Mapping[str, str]) -> CIMultiDict[str]:
         found = self._headers.copy()

@@ -39,11 +39,12 @@ _TEXT = 1024  # characters of a reason in the dead letters
 class Lane:
     """See the module.
 
+    :param now: the change behind which ``start: now`` begins; the journal's last one when the lane begins if None.
     :raises ValueError: when the settings are wrong.
     """
 
-    def __init__(self, sink: Sink, settings: Settings, shared: Shared) -> None:
-        self.sink, self.settings = sink, settings
+    def __init__(self, sink: Sink, settings: Settings, shared: Shared, now: int | None = None) -> None:
+        self.sink, self.settings, self._at_start = sink, settings, now
         self._shared = shared
         self._rules = Filter(settings.match, settings.drop, shared.clusters)
         self._give_up = age(settings.retry.give_up)
@@ -60,7 +61,6 @@ class Lane:
         self._backlog = Backlog(read, settings.hold, self._rules)
         self._flying: Sequence[Delivery] = ()
         self._reading: asyncio.Future[Pile] | None = None
-        self._reviving = True  # whether there may be dead letters to be tried again
         self._new = False  # whether this sink never read anything
         self._pacer = Pacer(settings.batch, settings.limits.rate)
         self._circuit = Circuit(self.sink.name, settings.retry, shared.rng)
@@ -77,9 +77,7 @@ class Lane:
     async def revive(self) -> None:
         """Somebody saw to the dead letters."""
         await self._ledger.count()
-        self._reviving = True
-        if self._ledger.figures.dead_letters < self.settings.limits.dead_letters:
-            self._circuit.empty()
+        self._circuit.empty()  # where there is no room still, the next one that is refused fills it up again
         self._wake.set()
 
     def stop(self, grace: float) -> None:
@@ -121,24 +119,27 @@ class Lane:
                 await self._close()
                 begun = False
                 await self._pause(_PATIENCE)
-        await self._end()
+        if begun:
+            await self._end()
+        else:  # nothing is known that could be written down
+            self._stopped = True
+            await self._close()
 
     # From here on: one step after the other
 
     async def _begin(self) -> None:
         """Go on where the state file says."""
         shared, name = self._shared, self.sink.name
-        position = shared.state.position(name)
+        position = await self._ledger.position()
         self.poke(await shared.reader.last())
+        now = self._last if self._at_start is None else min(self._at_start, self._last)
         if position is None:
-            self._reset(self._last if self.settings.start == "now" else 0)
+            self._reset(now if self.settings.start == "now" else 0)
             self._new = True
             await self._write()
         elif position.read > self._last:
-            self._reset(self._last)
-            self._trouble(
-                "journal", f"the journal ends at {self._last}, but {position.read} was sent: goes on at its end"
-            )
+            self._reset(now)
+            self._trouble("journal", f"the journal ends at {now}, but {position.read} was sent: goes on at its end")
         else:
             self._reset(position.read)
             found = await shared.reader.some([hole.seq for hole in position.holes])
@@ -236,10 +237,8 @@ class Lane:
             read = backlog.read
             backlog.add(found)
             self._note(backlog.read != read)
-        if self._reviving and backlog.ready < settings.batch.events:
-            letters = await self._ledger.revived(settings.batch.events)
-            backlog.refill(each.delivery for each in letters)
-            self._reviving = bool(letters)
+        if backlog.ready < settings.batch.events and backlog.ready + backlog.held < settings.limits.queue:
+            backlog.refill(each.delivery for each in await self._ledger.revived(settings.batch.events))
         most = max(1, min(2 * settings.batch.events, settings.limits.queue))
         full = backlog.in_pages >= most or backlog.ready + backlog.held + most > max(settings.limits.queue, most)
         if self._reading is None and backlog.fetched < self._last and not full:
@@ -321,6 +320,8 @@ class Lane:
                     backlog.again(item, time + pause(tries, self.settings.retry, self._shared.rng, answer.after))
         if taken:
             figures.count_sent(taken, now)
+            if figures.dead_letters < self.settings.limits.dead_letters:  # some were among them
+                self._circuit.empty()
 
     def _bury(self, item: Delivery, reason: str) -> None:
         """Make it a dead letter; where there is no room for one, stand still with it."""

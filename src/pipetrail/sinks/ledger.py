@@ -31,7 +31,7 @@ class Ledger:
         self._dead: list[DeadLetter] = []
         self._gone: list[int] = []
         self._reviving: set[int] = set()
-        self._revived = 0  # the last of them that was read
+        self._revived: int | None = 0  # the last that was read of those that are due; None when there are no more
         self._writing: asyncio.Future[None] | None = None
         self._balance = 0  # dead letters that came less those that went, since the last write began
         self._written_balance = 0  # the same of the write before
@@ -62,14 +62,17 @@ class Ledger:
         return seq in self._reviving
 
     async def revived(self, most: int) -> list[DeadLetter]:
-        """Some more of the dead letters that somebody wants to be tried again."""
-        found = await self._in_thread(self._state.due_letters, self.name, self._revived, most)
-        if found:
-            self._revived = found[-1].seq
-        done = {*self._reviving, *self._gone, *self._written.gone}
-        new = [each for each in found if each.seq not in done]
-        self._reviving.update(each.seq for each in new)
-        return new
+        """Some more of the dead letters that somebody wants to be tried again; none when all are being tried."""
+        while (after := self._revived) is not None:
+            found = await self._in_thread(self._state.due_letters, self.name, after, most)
+            if self._revived == after:  # else somebody saw to them meanwhile, and they are read from the first one on
+                self._revived = found[-1].seq if found else None
+            done = {*self._reviving, *self._gone, *self._written.gone}
+            new = [each for each in found if each.seq not in done]
+            if new:
+                self._reviving.update(each.seq for each in new)
+                return new
+        return []
 
     def taken(self, seq: int) -> None:
         """The receiver has this change: if it was a dead letter, it is none any more."""
@@ -90,9 +93,13 @@ class Ledger:
     async def count(self) -> None:
         """Count the dead letters anew: somebody saw to them."""
         await self.durable()
-        self._revived = 0
         count = await self._in_thread(self._state.count_dead, self.name)
+        self._revived = 0
         self.figures.dead_letters = count + self._balance
+
+    async def position(self) -> Position | None:
+        """Where the sink stood when it was written last; None for one that never began."""
+        return await self._in_thread(self._state.position, self.name)
 
     async def write(self, position: Position, figures: SinkFigures) -> None:
         """Begin to write what was settled until now, when what was settled before is written.
@@ -110,26 +117,28 @@ class Ledger:
         self._writing.add_done_callback(_seen)
 
     async def durable(self) -> None:
-        """Wait until what was begun is written.
+        """Wait until what was begun is written. Of two tasks that wait, the first one sees to how it ended.
 
         :raises StateError: when it failed.
         """
-        if self._writing is None:
+        writing, written = self._writing, self._written
+        if writing is None:
             return
-        written = self._written
         try:
-            await self._writing
+            await asyncio.shield(writing)
         except StateError:
-            self._dead = [*written.dead, *self._dead]
-            self._gone = [*written.gone, *self._gone]
-            self._balance += self._written_balance
-            self._memory.restore(written.memory)
-            self.behind = True
+            if self._writing is writing:
+                self._writing = None
+                self._dead = [*written.dead, *self._dead]
+                self._gone = [*written.gone, *self._gone]
+                self._balance += self._written_balance
+                self._memory.restore(written.memory)
+                self.behind = True
             raise
-        finally:
+        if self._writing is writing:
             self._writing = None
-        if written.dead or written.gone:
-            self.figures.dead_letters = written.figures.dead_letters + self._balance
+            if written.dead or written.gone:
+                self.figures.dead_letters = written.figures.dead_letters + self._balance
 
     def _count(self, more: int) -> None:
         """So many dead letters more: the figures show them before they are written."""

@@ -186,9 +186,9 @@ class OpenSearchSink:
         there = await self._exists(index)
         place |= {"if_seq_no": 0, "if_primary_term": 1} if there else {"require_alias": True}
         said = await self._client.request("POST", _BULK, ENCODER.encode_lines([{"index": place}, {}]), NDJSON)
-        [answer] = answers(said, 1)
+        [answer] = answers(said, 1, probing=True)
         if answer is not None and (there or not answer.reason.startswith("index_not_found_exception")):
-            raise Temporary(answer.reason, failure="auth" if "security_exception" in answer.reason else "client")
+            raise Temporary(answer.reason, failure=answer.failure)
         found = [f"{server.words} takes documents"]
         if not there:
             found.append(f"there is no index {index} yet that it could try")

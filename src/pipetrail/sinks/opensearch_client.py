@@ -41,10 +41,14 @@ logging.getLogger("elastic_transport").setLevel(logging.ERROR)
 
 
 class Said(msgspec.Struct, frozen=True):
-    """An answer: its status, which is 2xx or one of 400, 403 and 404, and its body."""
+    """An answer: its status, which is 2xx or one of 400, 403 and 404, its body, and who gave it.
+
+    For people there is :attr:`text`, and ``http.hidden`` for parts of the body: an answer may repeat our secrets.
+    """
 
     status: int
     body: bytes
+    http: Http
 
     def json(self, type_: type[Any] = dict) -> Any:
         """The body, read as JSON of that type.
@@ -59,7 +63,7 @@ class Said(msgspec.Struct, frozen=True):
     @property
     def text(self) -> str:
         """What it says, for people."""
-        return clean(self.body[:2000].decode("utf-8", "replace")) or "nothing"
+        return self.http.told(self.body) or "nothing"
 
 
 class Client:
@@ -125,7 +129,7 @@ class Client:
             meta, answer = await self._transport.perform_request(method, path, body=body, headers=headers)
         except TransportError as error:
             raise _reason(error) from None
-        return Said(meta.status, answer)
+        return Said(meta.status, answer, meta.node._extras["_http"])
 
 
 class _Answer(NamedTuple):

@@ -1,4 +1,4 @@
-"""What every sink can be told, under the same names: `docs/reference/configuration.md` shows them from here.
+"""What every sink can be told, under the same names: `docs/reference/config.md` shows them from here.
 
 Each kind of sink has a ``Settings`` of its own that adds what only it knows. Values are plain (text, numbers); secrets
 are already put in place of ``${ENV}`` and ``file:`` when a sink sees them.

@@ -186,14 +186,21 @@ class State:
                 each.state = "stopped"
                 db.execute("UPDATE sinks SET figures = ? WHERE name = ?", (_encode(each), each.name))
 
-    def move(self, name: str, read: int) -> None:
-        """Let a sink go on behind this change, forwards or backwards; what is settled later is sent again."""
+    def move(self, name: str, read: int) -> int:
+        """Let a sink go on behind this change; what is settled later is sent again.
+
+        Not forwards: what was never sent is not left out. Returns behind which change it goes on.
+
+        :raises KeyError: when there is no such sink.
+        """
         with self._writing() as db:
-            row = db.execute("SELECT holes FROM sinks WHERE name = ?", (name,)).fetchone()
+            row = db.execute("SELECT read, holes FROM sinks WHERE name = ?", (name,)).fetchone()
             if row is None:
                 raise KeyError(name)
-            holes = [hole for hole in _holes.decode(row[0]) if hole.seq <= read]
+            read = min(read, row[0])
+            holes = [hole for hole in _holes.decode(row[1]) if hole.seq <= read]
             db.execute("UPDATE sinks SET read = ?, holes = ? WHERE name = ?", (read, _encode(holes), name))
+        return read
 
     def memory(self, name: str) -> SinkMemory:
         """What a sink remembers; the same object each time."""

@@ -4,12 +4,12 @@ Written is what the other end of a pipe took into its buffer; there is no more t
 non-blocking, since it may be shared with the shell; a thread waits where nobody reads.
 """
 
-import asyncio
 import os
 from collections.abc import Sequence
 
 from pipetrail.model import Answer, Delivery, Micros, Sink, Temporary
 from pipetrail.sinks import settings as common
+from pipetrail.sinks.blocking import Blocking
 from pipetrail.sinks.lines import Lines
 from pipetrail.sinks.tools import Tools
 
@@ -43,6 +43,7 @@ class StdoutSink:
         self.name = name
         self._file = file
         self._lines = Lines(settings.template)
+        self._calls = Blocking("standard output")
         self._torn = False  # the last write ended inside a line
 
     async def start(self) -> None:
@@ -51,9 +52,9 @@ class StdoutSink:
     async def send(self, batch: Sequence[Delivery]) -> Sequence[Answer]:
         """Write them.
 
-        :raises Temporary: when nobody reads any more.
+        :raises Temporary: when nobody reads any more, or an earlier write still waits for somebody who does.
         """
-        return await asyncio.to_thread(self._write, batch)
+        return await self._calls.call(self._write, batch)
 
     async def tick(self, now: Micros) -> None:
         """Nothing is due."""

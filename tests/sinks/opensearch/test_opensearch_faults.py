@@ -155,6 +155,82 @@ async def test_when_all_are_refused_for_now_nothing_can_become_a_dead_letter(
         await sink.send(TWO)
 
 
+FOR_A_PERSON = [
+    (429, "es_rejected_execution_exception", "limited"),
+    (403, "security_exception", "auth"),
+    (401, "", "auth"),
+    (403, "cluster_block_exception", "client"),
+    (429, "cluster_block_exception", "limited"),
+    (404, "index_not_found_exception", "client"),
+    (400, "validation_exception", "client"),
+]
+
+
+@pytest.mark.parametrize(("status", "type_", "failure"), FOR_A_PERSON)
+async def test_one_document_alone_is_no_dead_letter_by_a_wrong_right_or_a_full_disk(
+    scripted: ScriptedReceiver, sink: opensearch.OpenSearchSink, status: int, type_: str, failure: str
+) -> None:
+    scripted.then(json_reply({"errors": True, "items": [outcome(status, type_)]}))
+    with pytest.raises(Temporary) as refused:
+        await sink.send(TWO[:1])
+
+    assert refused.value.failure == failure
+
+
+@pytest.mark.parametrize(
+    ("status", "type_", "failure"),
+    [
+        (500, "anything", "server"),
+        (503, "unavailable_shards_exception", "server"),
+        (429, "es_rejected_execution_exception", "limited"),
+        (403, "security_exception", "auth"),
+        (400, "index_closed_exception", "client"),
+        (400, "mapper_parsing_exception", "client"),
+    ],
+)
+async def test_a_refusal_of_one_document_has_the_word_for_its_failure(
+    scripted: ScriptedReceiver, sink: opensearch.OpenSearchSink, status: int, type_: str, failure: str
+) -> None:
+    scripted.then(json_reply({"errors": True, "items": [outcome(201), outcome(status, type_)]}))
+    _, refused = await sink.send(TWO)
+
+    assert isinstance(refused, Again | Rejected)
+    assert refused.failure == failure
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(status=403, body=b"<html>who is Bearer T0KEN&/of-ours?"),
+        Reply(body=b"<html>who is Bearer T0KEN&/of-ours?"),
+        json_reply({"error": {"type": "security_exception", "reason": "T0KEN&/of-ours"}, "status": 403}, 403),
+        Reply(
+            status=400,
+            body=b'{"error": {"type": "x", "reason": "y", "caused_by": {"reason": "T0KEN\\u0026\\/of-ours"}}}',
+        ),
+        json_reply({"error": "T0KEN&/of-ours", "status": 404}, 404),
+        json_reply({"items": [outcome(403, "security_exception", "T0KEN&/of-ours")]}),
+        json_reply({"items": [outcome(400, "mapper_parsing_exception", "T0KEN&/of-ours")]}),
+        json_reply({"items": [outcome(500, "T0KEN&/of-ours")]}),
+    ],
+    ids=["page 403", "page 200", "403", "400, escaped", "404", "outcome 403", "outcome 400", "outcome 500"],
+)
+async def test_a_secret_that_an_answer_repeats_is_not_told(scripted: ScriptedReceiver, reply: Reply) -> None:
+    sink = opensearch.make("test", settings(scripted.url, auth={"token": "T0KEN&/of-ours"}), tools(Forgetful()))
+    await sink.start()
+    scripted.then(reply)
+    try:
+        [answer] = await sink.send(TWO[:1])
+        said = "" if answer is None else answer.reason
+    except (Temporary, Permanent) as error:
+        said = str(error)
+    finally:
+        await sink.stop()
+
+    assert "…" in said
+    assert "of-ours" not in said
+
+
 async def test_the_whole_reason_is_told_in_a_line(scripted: ScriptedReceiver, sink: opensearch.OpenSearchSink) -> None:
     error = {
         "type": "mapper_parsing_exception",
