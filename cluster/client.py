@@ -35,7 +35,7 @@ class Client:
     `token` is sent as a bearer token, `ca` is the file with the certificate to trust.
     """
 
-    def __init__(self, url: str, *, token: str | None = None, ca: Path | None = None, timeout: float = 30) -> None:
+    def __init__(self, url: str, *, token: str | None = None, ca: Path | None = None, timeout: float = 120) -> None:
         parts = urlsplit(url)
         if parts.hostname is None or parts.port is None:
             raise ValueError(f"{url}: a host and a port are needed")

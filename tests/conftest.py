@@ -41,8 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     here = Path(__file__).parent
     for item in items:
         path = item.path.relative_to(here).as_posix()
-        folder = next((folder for folder in TOGETHER if path.startswith(f"{folder}/")), path)
-        group = "real servers" if folder in TOGETHER[:4] else folder
+        group = next((folder for folder in TOGETHER if path.startswith(f"{folder}/")), path)
         item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -45,7 +45,8 @@ MEANINGS = {
     "tallies": "What is counted of a pipeline's runs; `run`, `seen` and `at` are the last that added something",
     "verdicts": "What only a verdict has, by the `seq` of its event; `hash` is the event's own",
     "raised": "Which event was given better links later, and the `seq` of that change",
-    "links_N": "Each distinct set of links to runs once; `run` of an event is the number of its set. No event before `first` has it",
+    "links_N": "Each distinct set of links to runs once; `run` of an event is the number of its set. No event before"
+    " `first` has it",
     "events_N": "One row for each fact. `seq` runs on through all segments",
     "refs_N": "The objects that its events name",
     "messages_N": "Each distinct message once",

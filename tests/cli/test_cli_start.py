@@ -36,6 +36,7 @@ def test_help_imports_no_command_and_nothing_heavy() -> None:
         "pipetrail.cli",
         "pipetrail.cli.main",
         "pipetrail.cli.failures",
+        "pipetrail.hangup",
     }
 
 

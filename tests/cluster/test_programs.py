@@ -60,7 +60,19 @@ def test_free_ports_are_not_those_in_use() -> None:
         assert taken not in free_ports(2000)
 
 
-@pytest.mark.parametrize("part", build.PARTS, ids=lambda part: part.folder)
+OF_GO = [part for part in build.PARTS if not part.java]
+
+
+@pytest.mark.parametrize("part", [part for part in build.PARTS if part.java], ids=lambda part: part.folder)
+def test_a_missing_maven_is_named(part: build.Part, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(build.BuildError, match=f"Maven is needed to fetch {part.name}; `mvn` is not on PATH"):
+        build.build(part=part)
+
+
+@pytest.mark.parametrize("part", OF_GO, ids=lambda part: part.folder)
 def test_a_missing_go_is_named(part: build.Part, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -71,7 +83,7 @@ def test_a_missing_go_is_named(part: build.Part, monkeypatch: pytest.MonkeyPatch
         build.build(part=part)
 
 
-@pytest.mark.parametrize("part", build.PARTS, ids=lambda part: part.folder)
+@pytest.mark.parametrize("part", OF_GO, ids=lambda part: part.folder)
 def test_an_old_go_is_named(part: build.Part, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     go = tmp_path / "go"
     go.write_text("#!/bin/sh\necho go version go1.9.7 linux/amd64\n")

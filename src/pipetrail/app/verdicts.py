@@ -52,6 +52,7 @@ class Stands(msgspec.Struct, frozen=True):
     reason: str = ""
     category: str = ""
     blame: str = ""
+    pipeline: str = ""
 
 
 class Judged(msgspec.Struct):
@@ -214,12 +215,13 @@ class Verdicts:
 
 
 def _stands(one: Standing) -> Stands:
-    return Stands(one.state, one.attempts, one.reason, one.category, one.blame)
+    return Stands(one.state, one.attempts, one.reason, one.category, one.blame, one.pipeline)
 
 
 def _same(before: Stands, run: Run, verdict: Verdict | None) -> bool:
     """Whether nothing is to be told anew of a run that is over."""
-    return (before.attempts, before.reason, before.category, before.blame) == (run.attempts, *gist_of(verdict))
+    told = before.attempts, before.reason, before.category, before.blame, before.pipeline
+    return told == (run.attempts, *gist_of(verdict), run.pipeline)
 
 
 def verdict_event(

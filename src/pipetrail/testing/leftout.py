@@ -16,6 +16,7 @@ REQUIRED = (
     "ML controllers",
     "more ML controllers",
     "OpenSearch",
+    "Elasticsearch",
     "Prometheus",
     "Alertmanager",
 )
