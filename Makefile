@@ -15,11 +15,11 @@ run: $(VENV)/.run  ## Play the demonstration into a journal and show what it fou
 
 test: $(VENV)/.dev  ## Every test that this machine can run; says what was left out and why
 	@$(BIN)/python cluster/build.py || test "$$PIPETRAIL_REQUIRE" != all
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not release" $(TESTS)
+	$(BIN)/python -m pytest -m "not release" $(TESTS)
 
 test-release: $(VENV)/.dev  ## All tests, the dear ones too
 	$(BIN)/python cluster/build.py --release
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(TESTS)
+	$(BIN)/python -m pytest $(TESTS)
 
 check: lint test  ## Everything that must hold before a change lands
 

@@ -30,21 +30,6 @@ set_hypothesis_home_dir(str(Path(__file__).parents[1] / ".pytest_cache" / "hypot
 asyncio.set_event_loop(None)
 
 
-TOGETHER = ("cluster", "hooks", "monitoring", "sinks/opensearch", "analysis/diagnosis")
-"""Folders whose tests share what is dear to make: servers, environments, played recordings."""
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With several workers (``-n 2 --dist loadgroup``), what shares something dear stays on one of them."""
-    if not config.getoption("numprocesses", None):
-        return
-    here = Path(__file__).parent
-    for item in items:
-        path = item.path.relative_to(here).as_posix()
-        group = next((folder for folder in TOGETHER if path.startswith(f"{folder}/")), path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def recordings() -> list[Path]:
     """The recordings of real controllers, a folder each."""

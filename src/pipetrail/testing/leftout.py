@@ -6,7 +6,6 @@ part of the required set is missing is a failure.
 
 import os
 from collections import Counter
-from typing import Any
 
 import pytest
 
@@ -28,7 +27,6 @@ class LeftOut:
 
     def __init__(self) -> None:
         self.reasons: Counter[str] = Counter()
-        self.release = 0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note a skipped test."""
@@ -42,12 +40,9 @@ class LeftOut:
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Note what the marker expression leaves out."""
-        self.release += sum(item.get_closest_marker("release") is not None for item in items)
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        """Take over what a worker of pytest-xdist left out: each of them has collected all tests."""
-        self.release = max(self.release, getattr(node, "workeroutput", {}).get("release", 0))
+        release = sum(item.get_closest_marker("release") is not None for item in items)
+        if release:
+            self.reasons["too dear for every run: make test-release"] += release
 
     def missing(self) -> list[str]:
         """The reasons that name a required part."""
@@ -55,11 +50,6 @@ class LeftOut:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fail where a required part was missing."""
-        if hasattr(session.config, "workeroutput"):
-            session.config.workeroutput["release"] = self.release
-            return
-        if self.release:
-            self.reasons["too dear for every run: make test-release"] = self.release
         if os.environ.get("PIPETRAIL_REQUIRE") == "all" and self.missing() and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
