@@ -1,6 +1,5 @@
 """The sink of one's own that docs/how-to/sinks.md shows, as it stands there: it passes what every sink must pass."""
 
-import itertools
 import re
 import sys
 import types
@@ -13,17 +12,9 @@ import pytest
 
 from pipetrail.config import load
 from pipetrail.sinks.matching import FIELDS
-from pipetrail.testing.receivers import (
-    BAD_REQUEST,
-    LIMITED,
-    SILENT,
-    UNAUTHORIZED,
-    UNAVAILABLE,
-    Asked,
-    Reply,
-    ScriptedReceiver,
-)
-from pipetrail.testing.sink_contract import POISON, Fault, Make, SinkContract
+from pipetrail.testing.receivers import Asked, ScriptedReceiver
+from pipetrail.testing.sink_contract import Make, SinkContract
+from tests.sinks.http_receiver import HttpReceiver
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "sinks.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -42,47 +33,19 @@ def lines() -> Iterator[Any]:
     del sys.modules[module.__name__]
 
 
-class LinesReceiver:
-    def __init__(self, scripted: ScriptedReceiver) -> None:
-        self._scripted = scripted
-        self._taken: list[tuple[str, int]] = []
-        self._fault: Fault | None = None
-        self._numbers = itertools.count()
-        scripted.answer = self._answer
-        self.url = scripted.url
-
-    def received(self) -> list[tuple[str, int]]:
-        return list(self._taken)
-
-    async def fault(self, word: Fault | None) -> None:
-        self._fault = word
-        if word == "refused":
-            await self._scripted.refuse()
-        else:
-            await self._scripted.listen()
-
-    def _answer(self, asked: Asked) -> Reply:
-        if self._fault == "poison" and POISON.encode() in asked.body:
-            return BAD_REQUEST
-        if self._fault == "intermittent" and next(self._numbers) % 2 == 0:
-            return UNAVAILABLE
-        failing = {"server": UNAVAILABLE, "limited": LIMITED, "auth": UNAUTHORIZED, "silent": SILENT}
-        if self._fault in failing:
-            return failing[self._fault]
-        for line in asked.body.splitlines():
-            event = msgspec.json.decode(line)
-            self._taken.append((event["id"], event["revision"]))
-        return Reply(delay=0.33 if self._fault == "slow" else 0.0)
+def read(asked: Asked) -> list[tuple[str, int]]:
+    events = [msgspec.json.decode(line) for line in asked.body.splitlines()]
+    return [(event["id"], event["revision"]) for event in events]
 
 
 class TestLines(SinkContract):
     @pytest.fixture
-    async def receiver(self) -> AsyncIterator[LinesReceiver]:
+    async def receiver(self) -> AsyncIterator[HttpReceiver]:
         async with ScriptedReceiver() as scripted:
-            yield LinesReceiver(scripted)
+            yield HttpReceiver(scripted, read)
 
     @pytest.fixture
-    def make(self, receiver: LinesReceiver, lines: Any) -> Make:
+    def make(self, receiver: HttpReceiver, lines: Any) -> Make:
         settings = lines.Settings(type="lines", url=receiver.url, timeout=0.5)
         return lambda tools: lines.make("test", settings, tools)
 

@@ -11,7 +11,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from pipetrail.model import Batch, Micros, ObjectRef, Standing
+from pipetrail.model import Batch, Micros, Standing
 from pipetrail.stores.sqlite.interning import Interned
 from pipetrail.stores.sqlite.links import Runs
 
@@ -40,27 +40,14 @@ class Turn(msgspec.Struct, frozen=True):
     corrects: int | None = None
 
 
-class _Body(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What a turn says that has no column of its own."""
-
-    namespace: str = ""
-    pipeline: str = ""
-    queue: str = ""
-    labels: dict[str, str] = {}
-    created: Micros | None = None
-    started: Micros | None = None
-    finished: Micros | None = None
-    attempts: int = 1
-    restarts: int = 0
-    preemptions: int = 0
-    evictions: int = 0
-    phases: dict[str, Micros] = {}
-    reason: str = ""
-    category: str = ""
-    blame: str = ""
-    root: ObjectRef = ObjectRef()
-
-
+_COLUMNS = frozenset({"cluster", "system", "run", "name", "state", "at", "seq"})
+_OWN = [field for field in msgspec.structs.fields(Standing) if field.name not in _COLUMNS]
+# What a turn says that has no column of its own: the fields of a standing, so that none is forgotten here.
+_Body: Any = msgspec.defstruct(
+    "_Body",
+    [(one.name, one.type, {} if one.default is msgspec.NODEFAULT else one.default) for one in _OWN],
+    omit_defaults=True,
+)
 _FIELDS = _Body.__struct_fields__
 _decode = msgspec.json.Decoder(_Body).decode
 
