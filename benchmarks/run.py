@@ -80,9 +80,7 @@ class Bench:
                 self._slope(row, command)
             elif row.subject.kind == "start":
                 self._start(row, command)
-            elif row.subject.kind == "drain":
-                self._drain(row, command)
-            elif row.subject.kind == "told":
+            elif row.subject.kind in ("drain", "told"):
                 self._told(row, command)
             else:
                 self._once(row, command)
@@ -132,17 +130,6 @@ class Bench:
 
     def _told(self, row: Row, command: list[str]) -> None:
         """What only the program itself can tell, such as the time of one call; it needs no server of ours."""
-        cost = self._alone(row, command)
-        row.values.append(float(cost.outcome[row.subject.figure]))
-        row.rss = max(row.rss, float(cost.outcome.get("rss_mib", cost.rss)))
-
-    def _drain(self, row: Row, command: list[str]) -> None:
-        """The CPU per event of a process that the program starts; of a backlog so long that its start is nothing."""
-        cost = self._alone(row, command)
-        row.values.append(float(cost.outcome["cpu_us"]))
-        row.rss = max(row.rss, float(cost.outcome["rss_mib"]))
-
-    def _alone(self, row: Row, command: list[str]) -> measure.Cost:
         count = row.subject.counts[1]
         cost = measure.run([*command, str(count), *row.subject.options])
         if cost.outcome.get("events") != count:
@@ -150,7 +137,8 @@ class Bench:
         for name in row.subject.notes:
             found = round(float(cost.outcome[name]), 1)
             row.more[name] = min(found, row.more.get(name, found))
-        return cost
+        row.values.append(float(cost.outcome[row.subject.figure]))
+        row.rss = max(row.rss, float(cost.outcome.get("rss_mib", cost.rss)))
 
     def _once(self, row: Row, command: list[str]) -> None:
         count = row.subject.counts[1]

@@ -36,7 +36,10 @@ class Subject:
     budget: float | None = None
     unit: str = "µs"
     figure: str = ""
-    """Of a `told` one: which of the figures that the program prints is the result."""
+    """Of a `told` or `drain` one: which of the figures that the program prints is the result.
+
+    A `drain` is CPU per event of a process that the program starts, of a backlog so long that its start is nothing.
+    """
     notes: tuple[str, ...] = ()
     """Further figures that it prints, to be shown."""
     own: bool = False
@@ -116,6 +119,7 @@ SUBJECTS: Final = (
         name="drain-file",
         about="a backlog of 1,000,000 events into a file",
         kind="drain",
+        figure="cpu_us",
         module=f"{CLIENTS}.pipetrail_drain",
         counts=(0, 1_000_000),
         notes=("wall_us",),

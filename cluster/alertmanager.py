@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
@@ -78,16 +76,11 @@ class Alertmanager:
             "--cluster.listen-address=",  # it gossips with nobody
         ]
         self._running = self._spawner.spawn([str(self._program), *flags], self.directory / "alertmanager.log")
-        until = time.monotonic() + READY_SECONDS
-        while not self._is_ready():
-            try:
-                self._running.check()
-                if time.monotonic() > until:
-                    raise TimeoutError(f"Alertmanager is not ready after {READY_SECONDS} s")
-            except BaseException:
-                self.stop()
-                raise
-            time.sleep(0.05)
+        try:
+            self._running.wait_ready(f"{self.url}/-/ready", READY_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self, graceful_seconds: float = 0) -> None:
         """Kill it, after having asked for `graceful_seconds`: then it stores whom it told what. Safe to repeat."""
@@ -103,10 +96,3 @@ class Alertmanager:
         with urllib.request.urlopen(f"{self.url}/api/v2/alerts?active=true", timeout=10) as answer:
             found: list[dict[str, Any]] = json.load(answer)
             return found
-
-    def _is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=1) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False

@@ -9,6 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -72,6 +74,17 @@ class Program:
         if not self.running:
             tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-10:])
             raise ProgramError(f"{self.name} ended with {self._process.returncode} (log: {self.log}):\n{tail}")
+
+    def wait_ready(self, url: str, seconds: float) -> None:
+        """Return when `url` answers with success; raises ProgramError if it ends by itself, else TimeoutError."""
+        until = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=10):
+                return
+            self.check()
+            if time.monotonic() > until:
+                raise TimeoutError(f"{self.name} is not ready after {seconds:g} s (log: {self.log})")
+            time.sleep(0.02)
 
     def stop(self, graceful_seconds: float = 0) -> None:
         """Kill it with its whole group, after having asked politely for `graceful_seconds`; safe to repeat."""

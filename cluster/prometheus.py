@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import time
@@ -81,7 +80,7 @@ class Prometheus:
         ]
         try:
             self._running = self._spawner.spawn(arguments, self.directory / "prometheus.log")
-            self._wait_ready(self._running)
+            self._running.wait_ready(f"{self.url}/-/ready", START_SECONDS)
         except BaseException:
             self.__exit__()
             raise
@@ -91,16 +90,6 @@ class Prometheus:
         if self._running is not None:
             self._running.stop()
         self._spawner.close()
-
-    def _wait_ready(self, running: Program) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/-/ready", timeout=ASK_SECONDS):
-                return
-            running.check()
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"Prometheus is not ready after {START_SECONDS} s")
-            time.sleep(0.02)
 
     def get(self, path: str, **parameters: str) -> Any:
         """The data of an answer of its API, such as `targets` or `rules`; raises ValueError where it refuses."""

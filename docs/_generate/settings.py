@@ -5,7 +5,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
-from docs._generate.markdown import block, code, page, sentence, table
+from docs._generate.markdown import block, code, first_paragraph, page, sentence, table
 from pipetrail import config
 from pipetrail.config import schema as schemas
 from pipetrail.sinks import settings as common
@@ -87,9 +87,9 @@ def write() -> str:
     notes = {title: text.format(http=", ".join(map(code, sorted(http)))) for title, text in _NOTES.items()}
     parts = [_section(title, struct, prefix, notes.get(title, "")) for title, struct, prefix in SECTIONS]
     for struct, words in kinds().items():
-        parts.append(_section(f"type: {' or '.join(words)}", struct, "", first_line(struct)))
+        parts.append(_section(f"type: {' or '.join(words)}", struct, "", first_paragraph(struct.__doc__)))
         parts += [
-            _section(f"{field.name} ({words[0]})", inner, f"{field.name}.", first_line(inner))
+            _section(f"{field.name} ({words[0]})", inner, f"{field.name}.", first_paragraph(inner.__doc__))
             for field in own_fields(struct)
             for inner in schemas.inner_structs(field.type)
             if inner not in _LINKS
@@ -118,11 +118,6 @@ def own_fields(struct: type[msgspec.Struct]) -> list[msgspec.structs.FieldInfo]:
 
 def _fields(struct: type) -> tuple[msgspec.structs.FieldInfo, ...]:
     return msgspec.structs.fields(struct) if issubclass(struct, msgspec.Struct) else ()
-
-
-def first_line(struct: type[msgspec.Struct]) -> str:
-    """What a Struct says of itself."""
-    return sentence((struct.__doc__ or "").strip().split("\n\n")[0])
 
 
 _JOURNAL = """## The default journal

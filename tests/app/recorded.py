@@ -11,6 +11,7 @@ import yaml
 
 from pipetrail.app.playing import PlayOptions, play
 from pipetrail.app.runs import linker_of, runs_of
+from pipetrail.catalogue import Catalogue
 from pipetrail.model import Event, Link, Query
 from pipetrail.stores.sqlite import JournalReader
 from tests.conftest import RECORDINGS
@@ -58,9 +59,10 @@ def surplus(links: Iterable[Link], full: Iterable[Link]) -> bool:
     return wanted <= found and all(link[0] == "affected" for link in found - wanted)
 
 
-def put(folder: Path, journal: Path) -> None:
-    """Play a folder, on from where it was played before."""
-    asyncio.run(play([folder], PlayOptions(journal=str(journal), full_text=False, resolvers=configured())))
+def put(folder: Path, journal: Path | str, catalogue: Catalogue | None = None, *, full_text: bool = True) -> None:
+    """Play a folder, on from where it was played before; with verdicts, where a catalogue is given."""
+    options = PlayOptions(journal=str(journal), full_text=full_text, resolvers=configured(), catalogue=catalogue)
+    asyncio.run(play([folder], options))
 
 
 def held(journal: Path, name: str) -> Held:

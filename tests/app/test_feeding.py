@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,11 +21,6 @@ from pipetrail.testing.strategies import START
 from tests.stores import facts
 
 STATES = ("Pending", "Running", "Succeeded", "Failed")
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return str(tmp_path / "j.db")
 
 
 @contextmanager

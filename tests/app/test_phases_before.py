@@ -3,7 +3,6 @@
 import asyncio
 from pathlib import Path
 
-import pytest
 from msgspec.structs import replace
 
 from pipetrail.app.phases_before import PhaseBefore, compared, phases_before, recent_phases
@@ -20,11 +19,6 @@ from tests.conftest import RECORDINGS
 
 LATE = 1 << 60
 TEKTON = RECORDINGS / "tekton-image-pull-failed"
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return str(tmp_path / "j.db")
 
 
 def ended(

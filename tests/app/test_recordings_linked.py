@@ -24,7 +24,7 @@ def undisturbed() -> dict[str, Held]:
 
 def plainly(folder: Path, known: dict[str, Held], under: Path) -> Held:
     if folder.name not in known:
-        put(folder, under / "plain.db")
+        put(folder, under / "plain.db", full_text=False)
         known[folder.name] = held(under / "plain.db", folder.name)
     return known[folder.name]
 
@@ -36,7 +36,7 @@ def doubled(lines: list[Frame]) -> list[Frame]:
 def in_parts(lines: list[Frame], folder: Path, cuts: list[int], under: Path, journal: Path) -> Held:
     """What is held after the frames came in parts, each taken by a program that was started anew."""
     for cut in (*cuts, len(lines)):
-        put(folder_of(lines[:cut], folder.name, under), journal)
+        put(folder_of(lines[:cut], folder.name, under), journal, full_text=False)
     return held(journal, folder.name)
 
 
@@ -52,7 +52,7 @@ def same(found: Held, plain: Held, folder: Path) -> None:
 def test_a_recording_in_the_journal_has_its_runs_and_every_event_the_links_that_all_objects_give(
     folder: Path, journal: Path
 ) -> None:
-    put(folder, journal)
+    put(folder, journal, full_text=False)
     found = held(journal, folder.name)
 
     assert found.runs == expected(folder)

@@ -1,8 +1,6 @@
 """How runs stand is told with all that is known of them, once for each change, and corrected when the cause changes."""
 
-import asyncio
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,36 +10,21 @@ from pipetrail.analysis.diagnosis import Verdict
 from pipetrail.app import verdicts as module
 from pipetrail.app.feeding import JournalFeed
 from pipetrail.app.judging import judged
-from pipetrail.app.playing import PlayOptions, play
 from pipetrail.app.standing import losses, owner_labels
 from pipetrail.app.verdicts import Verdicts
-from pipetrail.catalogue import Catalogue, load
+from pipetrail.catalogue import Catalogue
 from pipetrail.model import Batch, Event, ObjectQuery, Query, Standing
 from pipetrail.model.times import SECOND
 from pipetrail.stores.sqlite import Journal, JournalReader
 from pipetrail.stores.sqlite.turns import Turn, turns
 from pipetrail.testing.strategies import START
-from tests.app.recorded import configured
+from tests.app.recorded import configured, put
 from tests.conftest import RECORDINGS
 from tests.stores import facts
 
 OOM = RECORDINGS / "job-oom-backofflimit"
 PREEMPTED = RECORDINGS / "kueue-priority-preemption"
 LATE = 1 << 60
-
-
-@pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
-    return load()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return str(tmp_path / "j.db")
-
-
-def put(folder: Path, path: str, catalogue: Catalogue) -> None:
-    asyncio.run(play([folder], PlayOptions(journal=path, resolvers=configured(), catalogue=catalogue)))
 
 
 def told(path: str, name: str = "") -> list[Turn]:

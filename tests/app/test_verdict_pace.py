@@ -15,7 +15,7 @@ from pipetrail.app.overview import MOST_JUDGED, UNREAD, overview
 from pipetrail.app.reading import Read, RunReader
 from pipetrail.app.runs import LiveRuns
 from pipetrail.app.verdicts import Verdicts
-from pipetrail.catalogue import Catalogue, load
+from pipetrail.catalogue import Catalogue
 from pipetrail.model import Batch, Event, Link, ObjectRef, ObjectVersion, Query, Standing
 from pipetrail.model.times import SECOND
 from pipetrail.stores.sqlite import Journal, JournalReader, Writer
@@ -34,11 +34,6 @@ _JOB = (
     '{"metadata":{"name":"%s","namespace":"ml","uid":"%s","creationTimestamp":"2026-11-24T03:00:00Z"},'
     '"spec":{"parallelism":1},"status":{"active":1}}'
 )
-
-
-@pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
-    return load()
 
 
 @pytest.fixture

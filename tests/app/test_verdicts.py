@@ -1,6 +1,5 @@
 """Verdicts as events: told when a run ends, is preempted or gets over it; corrected, never changed; never doubled."""
 
-import asyncio
 import shutil
 import time
 from collections.abc import Iterator
@@ -12,36 +11,21 @@ from msgspec.structs import replace
 from pipetrail.analysis.diagnosis import Verdict, diagnose
 from pipetrail.app import verdicts as module
 from pipetrail.app.judging import judged
-from pipetrail.app.playing import PlayOptions, play
 from pipetrail.app.reading import RunReader
 from pipetrail.app.verdicts import SETTLED, Told, Verdicts, verdict_event
 from pipetrail.app.why import subjects
-from pipetrail.catalogue import Catalogue, load
+from pipetrail.catalogue import Catalogue
 from pipetrail.model import Batch, Event, Link, ObjectQuery, ObjectRef, Query
 from pipetrail.model.times import SECOND
 from pipetrail.stores.sqlite import Journal, JournalReader
 from pipetrail.stores.sqlite.standings import standings
-from tests.app.recorded import configured, folder_of
+from tests.app.recorded import configured, folder_of, put
 from tests.conftest import RECORDINGS
 from tests.sources.playing import frames
 
 LATE = 1 << 60
 OOM = RECORDINGS / "job-oom-backofflimit"
 PREEMPTED = RECORDINGS / "kueue-priority-preemption"
-
-
-@pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
-    return load()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return str(tmp_path / "j.db")
-
-
-def put(folder: Path, path: str, catalogue: Catalogue | None) -> None:
-    asyncio.run(play([folder], PlayOptions(journal=path, resolvers=configured(), catalogue=catalogue)))
 
 
 def verdicts(path: str) -> list[Event]:

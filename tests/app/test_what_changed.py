@@ -1,7 +1,6 @@
 """What is read around a run that failed: what changed since the last good one, what others met, who else was there."""
 
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from pipetrail.app.judging import Compare, judged
 from pipetrail.app.reading import RunReader
 from pipetrail.app.verdicts import Verdicts
 from pipetrail.app.why import of_nodes
-from pipetrail.catalogue import Catalogue, load
+from pipetrail.catalogue import Catalogue
 from pipetrail.model import Batch, Event, Link, Micros, ObjectRef, Query, Standing
 from pipetrail.model.times import SECOND
 from pipetrail.stores.sqlite import Journal, JournalReader
@@ -23,16 +22,6 @@ from tests.cli.journals import CLUSTER, NOW
 HOUR = 60 * MINUTE
 DENIED = 'Failed to pull image "reg.example/ml/train:1.4": failed to authorize: 401 Unauthorized'
 ILLEGAL = "CUDA error: an illegal memory access was encountered"
-
-
-@pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
-    return load()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> str:
-    return str(tmp_path / "j.db")
 
 
 def ran(made: Made, name: str, at: Micros, code: int = 0, image: str = "ml/train:1.4", **more: Any) -> ObjectRef:

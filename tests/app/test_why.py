@@ -26,11 +26,6 @@ TORCH = "pytorchjob-node-failure"
 
 
 @pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
-    return load()
-
-
-@pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> str:
     """All recordings, each a cluster, without verdicts; tests must not change it."""
     found = str(tmp_path_factory.mktemp("why") / "all.db")

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 CLOSED = Closed(load())
 CLUSTER = "prod"
 
-Labels = tuple[tuple[str, str], ...]
-
 
 def a_run(run: str = "r1", state: str = "Running", at: Micros = START, **more: Any) -> Standing:
     """How a run of pipeline nightly stands."""

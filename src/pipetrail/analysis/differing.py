@@ -297,9 +297,7 @@ def in_words(found: Iterable[Difference], changed: Iterable[Changed] = ()) -> li
 def _in_words(each: Difference) -> str:
     name = each.name if each.what in each.name or each.what == "resources" else f"{each.what} {each.name}"
     where = f" of {', '.join(each.roles[:_MANY])}" if each.roles else ""
-    before, after = (
-        text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…" for text in (each.before, each.after)
-    )
+    before, after = _cut(each.before), _cut(each.after)
     if not before or not after:
         return f"{name}{where} {'added' if after else 'removed'}: {after or before}"
     return f"{name}{where} {before} to {after}"

@@ -25,6 +25,7 @@ from pipetrail.config import Config, ConfigError, load
 from pipetrail.control import Request, answering, ask
 from pipetrail.documents.events import event_shape
 from pipetrail.model import Micros, Sink
+from pipetrail.sinks import state_path
 from pipetrail.sinks.delivery import Deliverer
 from pipetrail.sinks.kinds import kind
 from pipetrail.sinks.settings import Settings
@@ -61,11 +62,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     while_stdin: bool = False
     begun: int | None = None
     patience: float = PATIENCE
-
-
-def state_path(journal: str) -> str:
-    """The file in which delivery keeps how far each sink is."""
-    return journal + ".sinks"
 
 
 def made(
@@ -117,10 +113,6 @@ class Delivering:
                 return await self._deliver(config, state, progress)
             finally:
                 state.close()
-
-    def stop(self) -> None:
-        """End in order."""
-        self._end.set()
 
     @contextlib.contextmanager
     def _signals(self) -> Any:

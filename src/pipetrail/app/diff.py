@@ -16,7 +16,7 @@ from pipetrail.analysis.differing import (
     durations,
     news,
 )
-from pipetrail.analysis.kinship import kin, stem
+from pipetrail.analysis.kinship import kin, kin_of
 from pipetrail.analysis.linking import Linker
 from pipetrail.analysis.members import members_of
 from pipetrail.analysis.runs import Run, runs
@@ -62,7 +62,7 @@ def relatives(reader: JournalReader, found: Candidate, configured: Sequence[dict
     ]
     good = last_good(run, others)
     return Relatives(
-        called=run.pipeline or stem(run.name),
+        called=kin_of(run.pipeline, run.name),
         pipeline=bool(run.pipeline),
         others=len(others),
         good=_candidate(linker, good, found.now) if good is not None else None,

@@ -14,12 +14,13 @@ from pipetrail.analysis.diagnosis.diagnosing import concluded, examined
 from pipetrail.analysis.diagnosis.incidents import SHARED, WITHIN
 from pipetrail.analysis.diagnosis.neighbours import SHORT
 from pipetrail.analysis.kinship import kin_of
+from pipetrail.analysis.runs import Run
 from pipetrail.analysis.settings import read as body_of
 from pipetrail.app.reading import Read, RunReader
 from pipetrail.app.since_good import changes
 from pipetrail.app.standing import owner_labels
 from pipetrail.catalogue import Catalogue
-from pipetrail.model import Event, Micros, ObjectQuery, Query
+from pipetrail.model import Event, Micros, ObjectQuery, Query, Standing
 from pipetrail.model.times import SECOND
 from pipetrail.stores.sqlite.alike import alike, verdict_on
 from pipetrail.stores.sqlite.standings import finished
@@ -63,19 +64,29 @@ def _circumstances(runs: RunReader, read: Read, case: Case, verdict: Verdict, co
         found |= {"changes": told} if (told := changes(runs, read, search=compare == "searched")) else {}
     elsewhere = [*_others(runs, verdict), *(_again(runs, read, verdict) if compare != "none" else ())]
     if elsewhere:
-        run = case.run
-        found |= {
-            "owner": _owner(run.labels, run.namespace, run.pipeline, run.name),
-            "elsewhere": tuple(elsewhere),
-        }
+        found |= {"owner": _owner(case.run), "elsewhere": tuple(elsewhere)}
     if verdict.cause in SHORT and (evicted := _evicted(runs, case, verdict)):
         found["events"] = sorted([*case.events, *evicted], key=lambda one: (one.at, one.seq))
     return found
 
 
-def _owner(labels: dict[str, str], namespace: str, pipeline: str, name: str) -> str:
-    named = owner_labels(labels)
-    return " ".join(named.values()) if named else f"{namespace}/{kin_of(pipeline, name)}"
+def _owner(one: Run | Standing) -> str:
+    named = owner_labels(one.labels)
+    return " ".join(named.values()) if named else f"{one.namespace}/{kin_of(one.pipeline, one.name)}"
+
+
+def _elsewhere(one: Standing, cause: str, at: Micros, node: str = "", code: int | None = None) -> Elsewhere:
+    return Elsewhere(
+        run=one.run,
+        name=one.name,
+        namespace=one.namespace,
+        owner=_owner(one),
+        cause=cause,
+        at=at,
+        kin=kin_of(one.pipeline, one.name),
+        node=node,
+        code=code,
+    )
 
 
 def _others(runs: RunReader, verdict: Verdict) -> Iterator[Elsewhere]:
@@ -86,11 +97,7 @@ def _others(runs: RunReader, verdict: Verdict) -> Iterator[Elsewhere]:
     near = alike(runs.reader, verdict.cluster, verdict.cause, verdict.since, since=verdict.since - WITHIN, until=until)
     for one, at in near:
         if one.run != verdict.run:
-            owner = _owner(one.labels, one.namespace, one.pipeline, one.name)
-            yield Elsewhere(
-                run=one.run, name=one.name, namespace=one.namespace, owner=owner, cause=verdict.cause, at=at,
-                kin=kin_of(one.pipeline, one.name),
-            )  # fmt: skip
+            yield _elsewhere(one, verdict.cause, at)
 
 
 def _again(runs: RunReader, read: Read, verdict: Verdict) -> Iterator[Elsewhere]:
@@ -109,11 +116,7 @@ def _again(runs: RunReader, read: Read, verdict: Verdict) -> Iterator[Elsewhere]
         if not uid or not isinstance(code, int):
             continue
         for node in _nodes_of(runs, run.cluster, str(uid)):
-            yield Elsewhere(
-                run=one.run, name=one.name, namespace=one.namespace, cause=verdict.cause, at=one.at,
-                owner=_owner(one.labels, one.namespace, one.pipeline, one.name), kin=kind, node=node,
-                code=code,
-            )  # fmt: skip
+            yield _elsewhere(one, verdict.cause, one.at, node, code)
 
 
 def _nodes_of(runs: RunReader, cluster: str, uid: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ from pipetrail.app.recorder import Recorder
 from pipetrail.app.run_metrics import Closed, tally_metrics
 from pipetrail.app.sink_metrics import sink_metrics
 from pipetrail.catalogue import load
+from pipetrail.sinks import state_path
 from pipetrail.sinks.figures import SinkFigures
 from pipetrail.sinks.schema import StateError
 from pipetrail.sinks.state import read_figures
@@ -157,7 +158,7 @@ class Metrics:
         with JournalReader(journal) as reader:
             tallied = read_tallied(reader, now)
         counted = tally_metrics(tallied, self._closed, max(0, last - tallied.seq))
-        return text([*own, *counted, *sink_metrics(_figures(journal + ".sinks"), last, now)])
+        return text([*own, *counted, *sink_metrics(_figures(state_path(journal)), last, now)])
 
 
 def _figures(path: str) -> list[SinkFigures]:

@@ -145,9 +145,8 @@ def _told(reader: RunReader, catalogue: Catalogue, since: Micros) -> Iterator[Wr
 
 
 def _waits(body: dict[str, Any]) -> Wrong:
-    pipeline = str(body.pop("pipeline", ""))
     verdict = stored_verdict(body)
-    return Wrong(verdict, verdict.since, pipeline)
+    return Wrong(verdict, verdict.since, str(body.get("pipeline", "")))
 
 
 def _unread(standing: Standing) -> Wrong:
@@ -180,9 +179,8 @@ def _verdicts(reader: RunReader, since: Micros) -> dict[tuple[str, str], Event]:
 
 def wrong_of(event: Event) -> Wrong:
     """A verdict as it was stored."""
-    body = dict(event.verdict or {})
-    pipeline = str(body.pop("pipeline", ""))
-    return Wrong(stored_verdict(body), event.at, pipeline)
+    body = event.verdict or {}
+    return Wrong(stored_verdict(body), event.at, str(body.get("pipeline", "")))
 
 
 def _read(reader: RunReader, catalogue: Catalogue, standing: Standing) -> Iterator[Wrong]:

@@ -3,16 +3,17 @@
 from collections.abc import Iterable, Mapping
 from math import ceil
 from statistics import median
+from typing import get_args
 
 import msgspec
 
 from pipetrail.analysis.members import Members, grouped, members_of
 from pipetrail.analysis.milestones import ways
-from pipetrail.analysis.phases import run_phases
+from pipetrail.analysis.phases import Name, run_phases
 from pipetrail.analysis.runs import Run, runs
 from pipetrail.analysis.states import FINAL
 from pipetrail.app.reading import Read, RunReader
-from pipetrail.app.runs import linker_of
+from pipetrail.app.runs import holds_more, linker_of
 from pipetrail.model import Event, Micros, Query
 from pipetrail.stores.sqlite.standings import finished, last_turn
 
@@ -20,7 +21,6 @@ LAST = 20
 """So many runs are looked at, the newest that are over."""
 
 _OBJECTS = 20_000  # of a journal without turns; to read more takes longer than anybody waits for an answer
-_ORDER = ("queued", "admitted", "waiting", "scheduled", "pulling", "initialising", "running", "interrupted")
 
 
 class PhaseBefore(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,8 +55,7 @@ def recent_phases(
 
 
 def _computed(reader: RunReader, cluster: str, namespace: str, pipeline: str, most: int) -> list[Mapping[str, Micros]]:
-    count = reader.reader.db.execute("SELECT count(*) FROM (SELECT 1 FROM objects LIMIT ?)", (_OBJECTS + 1,)).get
-    if reader.at is not None or int(count or 0) > _OBJECTS:
+    if reader.at is not None or holds_more(reader.reader, _OBJECTS):
         return []
     linker = linker_of(reader.reader, cluster, reader.configured)
     of_pipeline = [
@@ -94,7 +93,7 @@ def phases_before(reader: RunReader, read: Read) -> tuple[PhaseBefore, ...]:
     now = spent(run, read.things, read.case.events, read.case.now)
     return tuple(
         compared(name, [took[name] for took in before if name in took], now.get(name))
-        for name in _ORDER
+        for name in get_args(Name)
         if name in now or any(name in took for took in before)
     )
 

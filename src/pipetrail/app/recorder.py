@@ -24,7 +24,6 @@ from pipetrail.stores.sqlite.retention import prune
 _log = logging.getLogger(__name__)
 
 STOP_SECONDS = 4.0
-FULL_BLIND_SECONDS = 5.0
 
 
 class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -86,6 +86,12 @@ class LiveRuns:
         return sorted(found, key=lambda run: (-(run.created or 0), run.cluster, run.id))
 
 
+def holds_more(reader: JournalReader, objects: int) -> bool:
+    """Whether a journal holds more than so many objects, of all clusters."""
+    count = reader.db.execute("SELECT count(*) FROM (SELECT 1 FROM objects LIMIT ?)", (objects + 1,)).get
+    return int(count or 0) > objects
+
+
 def linker_of(reader: JournalReader, cluster: str, configured: Sequence[dict[str, Any]] = ()) -> Linker:
     """What the objects of a cluster say, as they were seen last.
 

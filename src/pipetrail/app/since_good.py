@@ -10,7 +10,7 @@ from pipetrail.analysis.tree import tree
 from pipetrail.app.diff import between, last_good, roles_of, set_up
 from pipetrail.app.reading import Read, RunReader
 from pipetrail.app.run import Candidate, Told
-from pipetrail.app.runs import linker_of
+from pipetrail.app.runs import holds_more, linker_of
 from pipetrail.stores.sqlite.standings import last_turn, succeeded
 
 _LAST = 20  # good runs of a kind: the last of them may have begun later
@@ -62,8 +62,7 @@ def _told(runs: RunReader, run: Run, now: int) -> str | None:
 
 def _among_all(runs: RunReader, run: Run, now: int) -> str | None:
     """The same, from the objects of a journal in which nobody told how runs stand."""
-    count = runs.reader.db.execute("SELECT count(*) FROM (SELECT 1 FROM objects LIMIT ?)", (_OBJECTS + 1,)).get
-    if int(count or 0) > _OBJECTS:
+    if holds_more(runs.reader, _OBJECTS):
         return None
     linker = linker_of(runs.reader, run.cluster, runs.configured)
     others = [one for one in runs_of(linker, now=now) if kin(one) == kin(run) and one.id != run.id]

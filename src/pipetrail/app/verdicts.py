@@ -204,24 +204,16 @@ class Verdicts:
         """Tell how a run stands where that is not what was told last."""
         run = read.case.run
         before = self._standing.get(run.id)
+        stands = Stands(run.state, run.attempts, *gist_of(verdict), run.pipeline)
         # While it goes on, only another state is told: an attempt more, or another reason, is not.
-        if before is not None and before.state == run.state and run.state not in FINAL:
+        if before == stands or (before is not None and before.state == run.state and run.state not in FINAL):
             return
-        if before is not None and before.state == run.state and _same(before, run, verdict):
-            return
-        standing = standing_of(read, verdict, root, now)
-        self._standing[run.id] = _stands(standing)
-        into.standings.append(standing)
+        into.standings.append(standing_of(read, verdict, root, now))
+        self._standing[run.id] = stands
 
 
 def _stands(one: Standing) -> Stands:
     return Stands(one.state, one.attempts, one.reason, one.category, one.blame, one.pipeline)
-
-
-def _same(before: Stands, run: Run, verdict: Verdict | None) -> bool:
-    """Whether nothing is to be told anew of a run that is over."""
-    told = before.attempts, before.reason, before.category, before.blame, before.pipeline
-    return told == (run.attempts, *gist_of(verdict), run.pipeline)
 
 
 def verdict_event(

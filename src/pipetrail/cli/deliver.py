@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipetrail.cli import options
 from pipetrail.cli.failures import FAILED, USAGE, Failure
 from pipetrail.cli.screen import Screen
-from pipetrail.cli.sinks_asking import sink_options
 
 if TYPE_CHECKING:
     from pipetrail.app.delivering import Options, Progress
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--while-stdin", is_flag=True, hidden=True)
 @click.option("--begun", type=int, hidden=True)
 @click.option("-v", "--verbose", is_flag=True, help="Log what is done in detail.")
-@sink_options
+@options.configured_sinks
 def deliver(
     journal: str, config_file: str | None, once: bool, while_stdin: bool, begun: int | None, verbose: bool
 ) -> None:
@@ -36,13 +36,13 @@ def deliver(
         raise Failure("name the configuration that has the sinks, with --config or PIPETRAIL_CONFIG", USAGE)
     screen = Screen.current()
     start_logging(json=not sys.stderr.isatty(), verbose=verbose)
-    options = Options(journal=journal, config=config_file, once=once, while_stdin=while_stdin, begun=begun)
-    whole = asyncio.run(_deliver(options, screen.progress if once and screen.talks else None))
+    wanted = Options(journal=journal, config=config_file, once=once, while_stdin=while_stdin, begun=begun)
+    whole = asyncio.run(_deliver(wanted, screen.progress if once and screen.talks else None))
     if not whole:
         raise SystemExit(FAILED)
 
 
-async def _deliver(options: "Options", progress: "Progress | None") -> bool:
+async def _deliver(wanted: "Options", progress: "Progress | None") -> bool:
     from pipetrail.app.delivering import Delivering
 
-    return await Delivering(options).run(progress)
+    return await Delivering(wanted).run(progress)

@@ -129,6 +129,7 @@ class DiffShape(msgspec.Struct):
 
 
 _times = FullTimes()
+_time = _times.or_none
 _DIGITS = 6  # of what is computed; the counts that go in have fewer
 
 
@@ -196,10 +197,6 @@ def _side_shape(run: "Run") -> SideShape:
         _time(run.started),
         _time(run.finished),
     )
-
-
-def _time(at: Micros | None) -> str | None:
-    return None if at is None else _times(at)
 
 
 def _seconds(length: Micros | None) -> float | None:

@@ -113,7 +113,7 @@ def output(*formats: str) -> Callable[[F], F]:
     )
 
 
-JOURNAL_OPTIONS = (
+_JOURNAL_OPTIONS = (
     click.option(
         "--journal",
         envvar="PIPETRAIL_JOURNAL",
@@ -135,11 +135,22 @@ JOURNAL_OPTIONS = (
 def journal_options(command: F) -> F:
     """``--journal`` and ``--config``; the command gets ``journal``, the file to use."""
 
+    @configured_sinks
+    @wraps(command)
+    def found(*args: Any, config_file: str | None, **rest: Any) -> Any:
+        return command(*args, **rest)
+
+    return found  # type: ignore[return-value]
+
+
+def configured_sinks(command: F) -> F:
+    """The same options; the command gets ``journal``, and ``config_file``, the path of the configuration or None."""
+
     @wraps(command)
     def found(*args: Any, journal: str | None, config_file: str | None, **rest: Any) -> Any:
-        return command(*args, journal=journal_of(journal, config_file), **rest)
+        return command(*args, journal=journal_of(journal, config_file), config_file=config_file, **rest)
 
-    return _with(found, JOURNAL_OPTIONS)  # type: ignore[return-value]
+    return _with(found, _JOURNAL_OPTIONS)  # type: ignore[return-value]
 
 
 class Patience(TypedDict, total=False):
@@ -176,7 +187,7 @@ def judged_journal(command: F) -> F:
             patience["zombie_after"] = parse_retention_age(settings.zombie_after)
         return command(*args, journal=journal_of(journal, None), resolvers=resolvers, patience=patience, **rest)
 
-    return _with(found, JOURNAL_OPTIONS)  # type: ignore[return-value]
+    return _with(found, _JOURNAL_OPTIONS)  # type: ignore[return-value]
 
 
 def diagnosing_journal(command: F) -> F:

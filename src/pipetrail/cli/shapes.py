@@ -12,7 +12,7 @@ import msgspec
 
 from pipetrail.documents.events import EventShape, event_shape
 from pipetrail.documents.times import FullTimes
-from pipetrail.model import Micros, ObjectVersion, Reject
+from pipetrail.model import ObjectVersion, Reject
 from pipetrail.model.times import SECOND
 
 if TYPE_CHECKING:
@@ -180,6 +180,7 @@ class RejectShape(msgspec.Struct, gc=False):
 
 _encode_lines = msgspec.json.Encoder().encode_lines
 _times = FullTimes()
+_time = _times.or_none
 # Legal in JSON, but a terminal obeys some of these, and some programs take others for the end of a line.
 _ESCAPED = re.compile(r"[\x7f-\x9f\u2028\u2029]")
 
@@ -301,10 +302,6 @@ def _pod_shape(leaf: "Leaf") -> PodShape:
 def reject_shape(reject: Reject) -> RejectShape:
     """The line of a reject."""
     return RejectShape(_times(reject.at), reject.cluster, reject.resource, reject.reason, reject.body)
-
-
-def _time(at: Micros | None) -> str | None:
-    return None if at is None else _times(at)
 
 
 def json_lines(shapes: Sequence[msgspec.Struct]) -> bytes:

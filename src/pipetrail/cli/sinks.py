@@ -11,9 +11,10 @@ from pipetrail.cli.failures import FAILED, Failure
 from pipetrail.cli.render import stdout, yaml_documents
 from pipetrail.cli.screen import Screen
 from pipetrail.cli.shapes import json_lines
-from pipetrail.cli.sinks_asking import ask_delivery, name_argument, own_state, sink_options, state_path, unknown
+from pipetrail.cli.sinks_asking import ask_delivery, name_argument, own_state, unknown
 from pipetrail.cli.words import clean
 from pipetrail.model import Micros
+from pipetrail.sinks import state_path
 
 if TYPE_CHECKING:
     from pipetrail.cli.sinks_shapes import DeadLetterShape, Known
@@ -24,7 +25,7 @@ _TROUBLE_SECONDS = 2.0
 
 @click.group(invoke_without_command=True)
 @options.output("table", "wide", "json", "yaml")
-@sink_options
+@options.configured_sinks
 @click.pass_context
 def sinks(context: click.Context, journal: str, config_file: str | None, output: str) -> None:
     """Show each sink: how far it is, how far behind, how fast, and what went wrong last.
@@ -51,8 +52,8 @@ def sinks(context: click.Context, journal: str, config_file: str | None, output:
 @sinks.command()
 @name_argument
 @click.option("--since", type=options.When(), required=True, help="From this time on: 2h, yesterday, 2026-11-24.")
-@sink_options
-def replay(name: str, since: Micros, journal: str, config_file: str | None) -> None:
+@options.journal_options
+def replay(name: str, since: Micros, journal: str) -> None:
     """Send a sink again what happened since then, as far as the journal has it.
 
     It goes on with what comes after that. Events keep their ids, so a receiver that knows them has each once.
@@ -72,9 +73,7 @@ def _replay_here(journal: str, name: str, since: Micros) -> int:
         read, last = feed.first_since(since), feed.last()
     finally:
         feed.close()
-    with own_state(journal) as state:
-        if state.position(name) is None:
-            raise unknown(name, journal)
+    with own_state(journal, name) as state:
         read = state.move(name, read)
     return max(0, last - read)
 
@@ -85,10 +84,8 @@ def _replay_here(journal: str, name: str, since: Micros) -> int:
 @click.argument("ids", nargs=-1, type=int, metavar="[ID]...")
 @click.option("--all", "whole", is_flag=True, help="Retry or drop all of them.")
 @options.output("table", "json", "yaml")
-@sink_options
-def dead_letters(
-    name: str, what: str, ids: tuple[int, ...], whole: bool, output: str, journal: str, config_file: str | None
-) -> None:
+@options.journal_options
+def dead_letters(name: str, what: str, ids: tuple[int, ...], whole: bool, output: str, journal: str) -> None:
     """Show what a sink's receiver refused for ever, try it again, or throw it away.
 
     An ID is the SEQ that the list shows. What is retried stays a dead letter until the receiver has taken it.
@@ -103,9 +100,7 @@ def dead_letters(
     seqs = None if whole else sorted(set(ids))
     answer = ask_delivery(journal, {"do": what, "sink": name, "seqs": seqs})
     if answer is None:
-        with own_state(journal) as state:
-            if state.position(name) is None:
-                raise unknown(name, journal)
+        with own_state(journal, name) as state:
             count = state.retry_dead(name, seqs) if what == "retry" else state.drop_dead(name, seqs)
     else:
         count = int(answer.get("count", 0))
@@ -119,7 +114,6 @@ def dead_letters(
 
 
 def _list(name: str, journal: str, output: str) -> None:
-    from pipetrail.cli.sinks_shapes import DeadLetterShape
     from pipetrail.cli.sinks_table import letters_table
 
     screen = Screen.current()
@@ -132,8 +126,7 @@ def _list(name: str, journal: str, output: str) -> None:
         if output == "table":
             stdout().write(lines(page).encode())
             continue
-        shapes: list[DeadLetterShape] = page
-        stdout().write(json_lines(shapes) if output == "json" else yaml_documents(shapes))
+        stdout().write(json_lines(page) if output == "json" else yaml_documents(page))
     if not shown and output == "table":
         click.echo(f"{name} has no dead letters.")
 
@@ -145,15 +138,13 @@ def _letters(name: str, journal: str, after: int) -> "list[DeadLetterShape]":
     answer = ask_delivery(journal, {"do": "dead-letters", "sink": name, "after": after, "most": _LETTERS_A_PAGE})
     if answer is not None:
         return [letter_shape_of(each) for each in answer.get("letters", [])]
-    with own_state(journal) as state:
-        if state.position(name) is None:
-            raise unknown(name, journal)
+    with own_state(journal, name) as state:
         return [letter_shape(each) for each in state.dead_letters(name, after, _LETTERS_A_PAGE)]
 
 
 @sinks.command()
 @name_argument
-@sink_options
+@options.configured_sinks
 def test(name: str, journal: str, config_file: str | None) -> None:
     """Ask a sink's receiver whether it would take something, and show what it said. Nothing is left there.
 

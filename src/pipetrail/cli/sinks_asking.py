@@ -1,38 +1,18 @@
 """Asking the process that delivers from a journal, and what stands in for it where none runs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipetrail.cli import options
 from pipetrail.cli.failures import FAILED, UNREACHABLE, Failure
 from pipetrail.cli.words import clean
+from pipetrail.sinks import state_path
 
 if TYPE_CHECKING:
     from pipetrail.sinks.state import State
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def sink_options(command: F) -> F:
-    """``--journal`` and ``--config``; the command gets ``journal``, the file to use, and ``config_file`` or None."""
-
-    @wraps(command)
-    def found(*args: Any, journal: str | None, config_file: str | None, **rest: Any) -> Any:
-        whole = options.journal_of(journal, config_file)
-        return command(*args, journal=whole, config_file=config_file, **rest)
-
-    for decorator in reversed(options.JOURNAL_OPTIONS):
-        found = decorator(found)
-    return found  # type: ignore[return-value]
-
-
-def state_path(journal: str) -> str:
-    """The file in which delivery keeps how far each sink is."""
-    return journal + ".sinks"
 
 
 def ask_delivery(journal: str, request: dict[str, Any]) -> dict[str, Any] | None:
@@ -55,10 +35,10 @@ def ask_delivery(journal: str, request: dict[str, Any]) -> dict[str, Any] | None
 
 
 @contextmanager
-def own_state(journal: str) -> Iterator["State"]:
-    """The state file, for a command that changes it where no delivery runs.
+def own_state(journal: str, name: str) -> Iterator["State"]:
+    """The state file, for a command about one sink where no delivery runs.
 
-    :raises Failure: when there is none.
+    :raises Failure: when there is none, or it has no such sink.
     :raises StateError: when it can't be used, as when a delivery runs that did not answer.
     """
     import os
@@ -70,6 +50,8 @@ def own_state(journal: str) -> Iterator["State"]:
         raise Failure(f"{path}: nothing was ever delivered from this journal; name it with --journal", UNREACHABLE)
     state = State(path)
     try:
+        if state.position(name) is None:
+            raise unknown(name, journal)
         yield state
     finally:
         state.close()
@@ -77,20 +59,15 @@ def own_state(journal: str) -> Iterator["State"]:
 
 def names_of_sinks(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """The names of sinks that begin so, for the completion of a shell."""
-    from pipetrail.config import ConfigError, sink_types
+    from pipetrail.config import ConfigError
     from pipetrail.sinks.schema import StateError
-    from pipetrail.sinks.state import read_figures
 
     config_file = context.params.get("config_file")
     try:
-        found = {
-            each.name
-            for each in read_figures(state_path(options.journal_of(context.params.get("journal"), config_file)))
-        }
-        found |= set(sink_types(config_file)) if config_file is not None else set()
+        found = _names(options.journal_of(context.params.get("journal"), config_file), config_file)
     except (ConfigError, StateError):
         return []  # the command itself says what is wrong
-    return sorted(name for name in found if name.startswith(begun))
+    return [name for name in found if name.startswith(begun)]
 
 
 name_argument = click.argument("name", shell_complete=names_of_sinks)
@@ -99,10 +76,15 @@ name_argument = click.argument("name", shell_complete=names_of_sinks)
 
 def unknown(name: str, journal: str, config_file: str | None = None) -> Failure:
     """The error for a name that no sink has; it lists those that there are."""
+    names = _names(journal, config_file)
+    known = f"there are {', '.join(names)}" if names else "none is known; name the configuration with --config"
+    return Failure(clean(f"{name}: no sink of this name; {known}"), FAILED)
+
+
+def _names(journal: str, config_file: str | None) -> list[str]:
+    """All sinks that ever ran for a journal, and those of a configuration."""
     from pipetrail.config import sink_types
     from pipetrail.sinks.state import read_figures
 
     names = {each.name for each in read_figures(state_path(journal))}
-    names |= set(sink_types(config_file)) if config_file is not None else set()
-    known = f"there are {', '.join(sorted(names))}" if names else "none is known; name the configuration with --config"
-    return Failure(clean(f"{name}: no sink of this name; {known}"), FAILED)
+    return sorted(names.union(sink_types(config_file) if config_file is not None else ()))

@@ -6,7 +6,7 @@ import click
 
 from pipetrail.cli.screen import Screen
 from pipetrail.cli.sinks_shapes import DeadLetterShape, Known, lag_seconds
-from pipetrail.cli.table import Cell, Column, Table, wrapped
+from pipetrail.cli.table import Cell, Column, Table, coloured, wrapped
 from pipetrail.cli.words import ShortTimes, age_words, clean, object_words, size_words
 from pipetrail.model import ObjectRef
 from pipetrail.model.times import SECOND, parse_time
@@ -29,7 +29,7 @@ def table(found: Sequence[Known], screen: Screen, *, trouble: str, wide: bool) -
 
     :param trouble: why the recorder can't keep the delivery running; empty where it can.
     """
-    head = _coloured(f"The delivery is not running: {clean(trouble)}.", screen) if trouble else ""
+    head = coloured(f"The delivery is not running: {clean(trouble)}.\n", "red", screen) if trouble else ""
     if not found:
         return head + "There are no sinks. Name the configuration that has some with --config.\n"
     width = 0 if wide else screen.width
@@ -99,11 +99,6 @@ def _errors(found: Sequence[Known], screen: Screen) -> str:
         text += "".join(f"  {line}\n" for line in [first, *rest][:3])
     title = click.style("Last errors", bold=True) if screen.colour else "Last errors"
     return f"{title}\n{text}" if told else ""
-
-
-def _coloured(text: str, screen: Screen) -> str:
-    text = "\n".join(wrapped(text, screen.width) if screen.width else [text]) + "\n"
-    return click.style(text, fg="red", bold=True) if screen.colour else text
 
 
 def letters_table(screen: Screen) -> Callable[[Sequence[DeadLetterShape]], str]:

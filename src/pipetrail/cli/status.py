@@ -9,7 +9,7 @@ from pipetrail.cli import options
 from pipetrail.cli.render import stdout, yaml_documents
 from pipetrail.cli.screen import Screen
 from pipetrail.cli.shapes import GapShape, SourceShape, json_lines
-from pipetrail.cli.table import Cell, Column, Table, wrapped
+from pipetrail.cli.table import Cell, Column, Table, coloured
 from pipetrail.cli.words import ShortTimes, age_words, clean, size_words
 from pipetrail.model import Gap, Micros, SourceState, format_time
 from pipetrail.model.times import SECOND
@@ -110,10 +110,10 @@ def _parts(report: Report, screen: Screen) -> list[str]:
 def _recorder(report: Report, screen: Screen) -> str:
     if report.writer is not None:
         who = f" (process {report.writer})" if report.writer else ""
-        return _coloured(f"A recorder is running{who}.\n", "green", screen)
+        return coloured(f"A recorder is running{who}.\n", "green", screen)
     if report.sources and all(source.state == "played" for source in report.sources):
         return "No recorder is running: this journal was played from recordings.\n"
-    return _coloured("NO RECORDER IS RUNNING: nothing is being recorded now.\n", "red", screen)
+    return coloured("NO RECORDER IS RUNNING: nothing is being recorded now.\n", "red", screen)
 
 
 def _cluster(
@@ -220,8 +220,3 @@ def _pruned(prune: Prune, short: ShortTimes) -> str:
 
 def _bold(text: str, screen: Screen) -> str:
     return click.style(text, bold=True) if screen.colour else text
-
-
-def _coloured(text: str, colour: str, screen: Screen) -> str:
-    text = "\n".join(wrapped(text, screen.width)) + "\n" if screen.width else text
-    return click.style(text, fg=colour, bold=True) if screen.colour else text

@@ -11,6 +11,8 @@ from typing import Literal
 import click
 import msgspec
 
+from pipetrail.cli.screen import Screen
+
 Cut = Literal["end", "middle", "path", "never"]
 _PLAIN = re.compile(r"[\x20-\u02ff\u2026\u2717\u2400-\u2421]*")  # each one column wide
 _NARROW = 100  # a narrower screen has one space between columns
@@ -175,3 +177,9 @@ def wrapped(text: str, width: int) -> list[str]:
     import textwrap
 
     return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+
+
+def coloured(text: str, colour: str, screen: Screen) -> str:
+    """A line of bold text, in as many lines as the screen needs for it."""
+    text = "\n".join(wrapped(text, screen.width)) + "\n" if screen.width else text
+    return click.style(text, fg=colour, bold=True) if screen.colour else text

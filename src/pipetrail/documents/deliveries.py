@@ -4,11 +4,12 @@ import msgspec
 
 from pipetrail.documents.events import event_shape
 from pipetrail.documents.times import FullTimes
-from pipetrail.model import Delivery, Micros, Standing
+from pipetrail.model import Delivery, Standing
 
 _MOST_RUNS = 5_000  # whose documents are remembered: some 600 bytes each
 
 _times = FullTimes()
+_time = _times.or_none
 _encode = msgspec.json.Encoder().encode
 _ends: dict[int, tuple[Standing, bytes]] = {}
 
@@ -83,7 +84,3 @@ def _end(run: Standing | None) -> bytes:
     end = b',"run":%s}' % _encode(standing_shape(run))
     _ends[id(run)] = (run, end)
     return end
-
-
-def _time(at: Micros | None) -> str | None:
-    return None if at is None else _times(at)

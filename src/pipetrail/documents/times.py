@@ -23,3 +23,7 @@ class FullTimes:
                 self._seconds.clear()
             found = self._seconds[second] = format_time(second * SECOND)[:-7]
         return found + _THREE[millis] + _ENDS[micros]
+
+    def or_none(self, at: Micros | None) -> str | None:
+        """The same; None for a time that is not known."""
+        return None if at is None else self(at)

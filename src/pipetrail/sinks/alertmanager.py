@@ -18,7 +18,7 @@ from pipetrail.model.times import SECOND
 from pipetrail.sinks import alerts
 from pipetrail.sinks.amounts import age
 from pipetrail.sinks.http import Http, Reply, below, checked, clean, shown
-from pipetrail.sinks.settings import HttpSettings
+from pipetrail.sinks.settings import HttpSettings, naming
 from pipetrail.sinks.settings import Settings as Common
 from pipetrail.sinks.tools import Tools
 
@@ -62,10 +62,8 @@ class Alertmanager:
         self.name = name
         self._settings, self._tools = settings, tools
         _check(settings)
-        try:
+        with naming("resolve_after"):
             self._lasts = age(settings.resolve_after)
-        except ValueError as error:
-            raise ValueError(f"resolve_after: {error}") from None
         urls = [settings.url] if isinstance(settings.url, str) else settings.url
         if not urls or len(set(urls)) < len(urls):
             raise ValueError("url: at least one address is needed, and each of them once")

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from pipetrail.documents.events import event_shape
-from pipetrail.model import Delivery, Event, Micros, Standing, format_time
+from pipetrail.model import Delivery, Event, Link, Micros, Standing, format_time
 from pipetrail.model.times import SECOND
 from pipetrail.sinks.http import clean
 
@@ -105,7 +105,7 @@ def changed(
         subject = next((link for link in event.links if link.rel == "subject"), None)
         if subject is None or event.origin not in ("verdict", "run"):
             continue
-        labels = _labels(delivery)
+        labels = _labels(delivery, subject)
         key = msgspec.json.encode(list(labels.values())).decode()
         if clusters is not None and event.cluster in clusters:
             labels["cluster"] = clean(clusters[event.cluster], _LABEL)
@@ -364,9 +364,8 @@ def _over(record: Record) -> Record:
     return msgspec.structs.replace(record, urgency="", open={}, runs=[], objects=[], annotations={})
 
 
-def _labels(delivery: Delivery) -> dict[str, str]:
+def _labels(delivery: Delivery, subject: Link) -> dict[str, str]:
     event, run = delivery.event, delivery.run
-    subject = next(link for link in event.links if link.rel == "subject")
     body = event.verdict or {}
     known = (run.namespace, run.pipeline, run.name) if run is not None else ("", "", "")
     found = {

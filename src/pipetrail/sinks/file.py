@@ -75,7 +75,8 @@ class FileSink:
         self._lines = Lines(settings.template)
         self._calls = Blocking(settings.path)
         self._probes = Blocking(settings.path)  # a person may ask while something is written
-        self._most = _named("rotate.size", settings.rotate.size)
+        with common.naming("rotate.size"):
+            self._most = size(settings.rotate.size)
         self._keep, self._compress = settings.rotate.keep, settings.rotate.compress
         if self._keep < 0:
             raise ValueError("rotate.keep: it can't be below 0")
@@ -229,13 +230,6 @@ def _remedy(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "it can't be written; check the owner and mode of the file and its folder"
     return error.strerror or str(error)
-
-
-def _named(field: str, text: str) -> int:
-    try:
-        return size(text)
-    except ValueError as error:
-        raise ValueError(f"{field}: {error}") from None
 
 
 def _age(stamped: tuple[str, Path]) -> tuple[str, int]:

@@ -7,6 +7,7 @@ import msgspec
 from pipetrail.documents.deliveries import delivery_json
 from pipetrail.model import Answer, Delivery, Rejected
 from pipetrail.model.protocols import Failure
+from pipetrail.sinks.settings import naming
 
 
 class Lines:
@@ -44,10 +45,8 @@ class Lines:
 def _rendered(template: str) -> Callable[[Delivery], bytes]:
     from pipetrail.sinks.templates import compiled  # brings Jinja2, and few need it
 
-    try:
+    with naming("template"):
         render = compiled(template)
-    except ValueError as error:
-        raise ValueError(f"template: {error}") from None
 
     def line(found: Delivery) -> bytes:
         text = render({"event": msgspec.json.decode(delivery_json(found))})

@@ -136,6 +136,10 @@ class OpenSearchSink:
 
     def __init__(self, name: str, settings: Settings, tools: Tools) -> None:
         _check(settings)
+        with common.naming("batch.bytes"):
+            self._most = amounts.size(settings.batch.bytes)
+        with common.naming("delete_after"):
+            self._kept = None if settings.delete_after is None else amounts.age(settings.delete_after)
         self.name = name
         self._settings = settings
         self._now = tools.now
@@ -143,8 +147,6 @@ class OpenSearchSink:
         answer = max(_ANSWER, _FOR_EACH * settings.batch.events)
         self._client = Client(urls, settings, tools.now, answer=answer, compress=settings.gzip)
         self._writer = Writer(settings.index, settings.runs, settings.period)
-        self._most = amounts.size(settings.batch.bytes)
-        self._kept = None if settings.delete_after is None else amounts.age(settings.delete_after)
         self._look_at: Micros = 0
         self._templates_denied = False
 
@@ -263,14 +265,6 @@ def _check(settings: Settings) -> None:
         raise ValueError("shards: at least 1 is needed")
     if settings.replicas < 0:
         raise ValueError("replicas: 0 or more")
-    for field, read, text in (
-        ("batch.bytes", amounts.size, settings.batch.bytes),
-        ("delete_after", amounts.age, settings.delete_after or "1d"),
-    ):
-        try:
-            read(text)
-        except ValueError as error:
-            raise ValueError(f"{field}: {error}") from None
 
 
 def _ends(index: str, prefix: str, period: str) -> Micros | None:

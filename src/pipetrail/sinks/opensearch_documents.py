@@ -4,7 +4,6 @@ ECS has no names for runs, links and verdicts: those lie below ``pipetrail``. Wh
 are for :mod:`pipetrail.sinks.opensearch_template`, which says what of them can be searched.
 """
 
-import datetime as dt
 import re
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -15,7 +14,7 @@ import msgspec
 from pipetrail.documents.events import event_shape
 from pipetrail.documents.times import FullTimes
 from pipetrail.model import Delivery, Event, Link, Micros, ObjectRef, SourceObject, Standing
-from pipetrail.model.times import SECOND
+from pipetrail.model.times import SECOND, to_datetime
 
 Period = Literal["day", "month"]
 
@@ -219,8 +218,7 @@ class Writer:
         if found is None:
             if len(self._names) > 1000:
                 self._names.clear()
-            date = dt.datetime.fromtimestamp(day * 86_400, dt.UTC)
-            found = self._names[day] = f"{self._events}-{date.strftime(self._form)}"
+            found = self._names[day] = f"{self._events}-{to_datetime(day * _DAY).strftime(self._form)}"
         return found
 
     def body(self, batch: Iterable[Delivery]) -> bytes:
@@ -308,9 +306,9 @@ def run_document(run: Standing, seq: int) -> RunDocument:
         RunFacts(
             RunOf(run.run, run.name, run.system, run.pipeline, run.state),
             run.queue,
-            _time(run.created),
-            _time(run.started),
-            _time(run.finished),
+            _times.or_none(run.created),
+            _times.or_none(run.started),
+            _times.or_none(run.finished),
             took,
             run.attempts,
             run.restarts,
@@ -364,7 +362,3 @@ def _run_of(links: tuple[Link, ...], run: Standing | None) -> RunOf | None:
 def _word(verdict: dict[str, Any], key: str) -> str:
     found = verdict.get(key)
     return found if isinstance(found, str) else ""
-
-
-def _time(at: Micros | None) -> str | None:
-    return None if at is None else _times(at)

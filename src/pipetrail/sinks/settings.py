@@ -4,7 +4,9 @@ Each kind of sink has a ``Settings`` of its own that adds what only it knows. Va
 are already put in place of ``${ENV}`` and ``file:`` when a sink sees them.
 """
 
+import contextlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -32,6 +34,18 @@ def _shown(name: str, value: Any) -> str:
         host = re.split(r"[/?#\\]", rest)[0].rpartition("@")[2]
         return repr(f"{scheme}://{host}/{_MASK}")
     return repr(value)
+
+
+@contextlib.contextmanager
+def naming(field: str) -> Iterator[None]:
+    """Name the field whose value is found wrong within.
+
+    :raises ValueError: as the one within, as ``field: what``.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{field}: {error}") from None
 
 
 class Batching(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -113,7 +113,7 @@ class _Environment(ImmutableSandboxedEnvironment):
         super().__init__(
             undefined=jinja2.StrictUndefined,
             autoescape=False,
-            finalize=self._put_out,
+            finalize=self._text,
             optimized=False,
             keep_trailing_newline=False,
         )
@@ -257,9 +257,6 @@ class _Environment(ImmutableSandboxedEnvironment):
         self.step()
         self.weigh(value)
         return str(value)
-
-    def _put_out(self, value: Any) -> str:
-        return self._text(value)
 
     def _built(self, value: Any) -> Any:
         self.weigh(value)

@@ -19,7 +19,7 @@ from pipetrail.model import Answer, Delivery, Event, Micros, Permanent, Rejected
 from pipetrail.model.protocols import Again
 from pipetrail.model.times import SECOND
 from pipetrail.sinks.http import Http, check_header, clean
-from pipetrail.sinks.settings import HttpSettings, hiding
+from pipetrail.sinks.settings import HttpSettings, hiding, naming
 from pipetrail.sinks.settings import Settings as Common
 from pipetrail.sinks.templates import TemplateError, compiled
 from pipetrail.sinks.tools import Tools
@@ -181,7 +181,5 @@ def _subject(event: Event) -> str:
 def _template(text: str | None) -> Callable[[Mapping[str, Any]], str] | None:
     if text is None:
         return None
-    try:
+    with naming("template"):
         return compiled(text)
-    except ValueError as error:
-        raise ValueError(f"template: {error}") from None

@@ -6,7 +6,6 @@ the test's own event loop, so with a virtual clock its delays cost nothing.
 
 import asyncio
 import contextlib
-import email.utils
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -51,7 +50,6 @@ def json_reply(value: object, status: int = 200, **headers: str) -> Reply:
 
 UNAVAILABLE = Reply(status=503, body=b"no server is available")
 LIMITED = Reply(status=429, headers={"Retry-After": "7"}, body=b"slow down")
-LIMITED_LATE = Reply(status=429, headers={"Retry-After": email.utils.formatdate(4_000_000_000, usegmt=True)})
 UNAUTHORIZED = Reply(status=401, headers={"WWW-Authenticate": "Basic"}, body=b"who are you?")
 FORBIDDEN = Reply(status=403, body=b"not you")
 BAD_REQUEST = Reply(status=400, body=b"this makes no sense")

@@ -11,6 +11,9 @@ from pipetrail.model.times import SECOND
 SLACK = 35 * SECOND
 """How much later what made an end may seem to be told than the end itself: the clocks of nodes differ."""
 
+KILLED = (137, 143)
+"""Codes that others make, on whichever node."""
+
 _SKEW = 5 * SECOND
 
 

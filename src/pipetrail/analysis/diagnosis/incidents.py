@@ -1,5 +1,6 @@
 """What the runs of others tell of this one: what several met at once is something that they share."""
 
+from pipetrail.analysis.diagnosis.exits import KILLED
 from pipetrail.analysis.diagnosis.signals import Signal
 from pipetrail.analysis.diagnosis.verdict import Aside, Case, Elsewhere
 from pipetrail.analysis.kinship import kin_of
@@ -14,7 +15,6 @@ SHARED = frozenset({"control-plane", "gpu", "image", "network", "node", "storage
 
 _RUNS = 3  # of so many owners, this one with them
 _NAMED = 3  # runs that are named
-_KILLED = (137, 143)  # codes that others make, on whichever node
 
 
 def weigh(primary: Signal, case: Case) -> None:
@@ -49,7 +49,7 @@ def others(primary: Signal, case: Case) -> list[Elsewhere]:
 
 def _again(primary: Signal, case: Case) -> bool:
     """Whether another run of the pipeline ended with the same code on another node: it is the program."""
-    if not primary.ended or primary.code in (None, *_KILLED) or not primary.node:
+    if not primary.ended or primary.code in (None, *KILLED) or not primary.node:
         return False
     same = (one for one in case.elsewhere if one.code == primary.code and one.node not in ("", primary.node))
     return any(

@@ -30,7 +30,6 @@ class Life(msgspec.Struct, kw_only=True):
     deleted: Micros | None = None
     phase: str = ""
     disrupted: bool = False
-    killed_for: str = ""
     after: str = ""
     turn: int = 1
 

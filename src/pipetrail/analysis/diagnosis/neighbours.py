@@ -25,8 +25,10 @@ SHORT = PRESSURE | {"node_memory", "node_disk", "evicted"}
 def neighbours(case: Case, primary: Signal | None) -> list[Aside]:
     """What others did that belongs into a verdict of this cause."""
     found: list[Aside] = []
+    short = False
     if primary is not None and primary.cause is not None:
-        if primary.cause.id in SHORT and (largest := _largest(case, primary)) is not None:
+        short = primary.cause.id in SHORT
+        if short and (largest := _largest(case, primary)) is not None:
             found.append(largest)
         if primary.category == "preemption" and (by := _preemptor(case)) is not None:
             found.append(by)
@@ -34,7 +36,6 @@ def neighbours(case: Case, primary: Signal | None) -> list[Aside]:
             found.append(met)
     if primary is not None and primary.blame in ("user_code", "configuration", "unknown"):
         found += [Aside(text=f"changed since the last good run: {text}", why=_CHANGED) for text in case.changes[:_MOST]]
-    short = primary is not None and primary.cause is not None and primary.cause.id in SHORT
     if (strangers := _strangers(case, besides="Evicted" if short else "")) is not None:
         found.append(strangers)
     return found

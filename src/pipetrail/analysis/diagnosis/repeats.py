@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from pipetrail.analysis.diagnosis.exits import KILLED
 from pipetrail.analysis.diagnosis.facts import Fact, read
 from pipetrail.analysis.diagnosis.lives import Life
 from pipetrail.analysis.diagnosis.signals import Signal
@@ -10,7 +11,6 @@ from pipetrail.model import Event
 from pipetrail.model.times import SECOND
 
 _TWICE = 2
-_KILLED = (137, 143)  # codes that others make, on whichever node
 _DAY = 86_400 * SECOND
 _DEVICE = re.compile(r"PCI:([0-9a-fA-F]{1,8}(?::[0-9a-fA-F]{1,4}){1,3})")
 _VAGUE = 3  # the specificity up to which an end may be the node's fault as well
@@ -32,7 +32,7 @@ def _on_several_nodes(signals: Sequence[Signal]) -> None:
     """The same code on several nodes, one pod after another: it is the program, wherever it runs."""
     nodes: dict[str, dict[int, set[str]]] = {}
     for signal in signals:
-        if signal.ended and signal.node and signal.code is not None and signal.code not in _KILLED:
+        if signal.ended and signal.node and signal.code is not None and signal.code not in KILLED:
             nodes.setdefault(signal.step, {}).setdefault(signal.code, set()).add(signal.node)
     for signal in signals:
         if signal.ended and signal.blame == "unknown" and signal.role == "cause" and signal.code is not None:

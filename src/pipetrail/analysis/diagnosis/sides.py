@@ -6,7 +6,7 @@ its own ``init`` and ``wait`` beside each program to carry artifacts: if one of 
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pipetrail.analysis.diagnosis.exits import become
+from pipetrail.analysis.diagnosis.exits import KILLED, become
 from pipetrail.analysis.diagnosis.facts import Fact
 from pipetrail.analysis.diagnosis.lives import Life
 from pipetrail.analysis.diagnosis.signals import Signal
@@ -36,7 +36,7 @@ def side_containers(
         for one in aside:
             if main is not None and one.container != "init":
                 one.gone = f"it stood beside container {main.container}, which ended badly itself"
-            elif one.code in (137, 143) and pod in done:
+            elif one.code in KILLED and pod in done:
                 one.gone = "it stood beside the program, and was stopped when that had ended"
             else:
                 _own(one, helpers, catalogue)

@@ -32,8 +32,6 @@ BEFORE_START = frozenset(
 )
 """Categories of what keeps something from starting."""
 
-_LATE = 0.5  # of the time until a deadline; a wait that took as much of it is why it passed
-
 
 def veto(signals: Sequence[Signal], facts: Sequence[Fact], pods: Mapping[str, Life], catalogue: Catalogue) -> None:
     """Mark the signals that passed, and those that are only a consequence by their order."""

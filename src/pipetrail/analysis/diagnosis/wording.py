@@ -11,7 +11,6 @@ from pipetrail.model.times import format_time
 
 _LONGEST = 400  # characters of a foreign message
 _UNFILLED = re.compile(r"<\w+>")
-_CLAUSE = re.compile(r"[^.;:,]*<\w+>[^.;:,]*")
 _OPENING = {
     "Succeeded": "succeeded, after it had been tried again",
     "Failed": "failed",

@@ -13,6 +13,7 @@ from pipetrail.model import Event, Micros
 from pipetrail.stores.sqlite.decoding import selecting
 from pipetrail.stores.sqlite.errors import explained
 from pipetrail.stores.sqlite.reading import JournalReader
+from pipetrail.stores.sqlite.rows import listed
 from pipetrail.stores.sqlite.turns import Turn, turns
 
 
@@ -67,7 +68,7 @@ def changes(reader: JournalReader, after: int, most: int) -> Changes:
 def chosen(reader: JournalReader, seqs: Sequence[int]) -> Changes:
     """Those of some changes that are still there; ``upto`` is the last ``seq`` that was asked for."""
     db = reader.db
-    wanted = msgspec.json.encode(sorted(seqs)).decode()
+    wanted = listed(seqs)
     among = "IN (SELECT value FROM json_each(?))"
     if not seqs:
         return Changes([], [], 0)
@@ -131,7 +132,7 @@ def _raised(reader: JournalReader, raised: Iterable[Any]) -> list[tuple[int, Eve
     for segment, seqs in by_segment.items():
         found: list[Any] = reader.db.execute(
             f"{selecting(segment)} WHERE e.seq IN (SELECT value FROM json_each(?))",
-            (msgspec.json.encode(sorted(seqs)).decode(),),
+            (listed(seqs),),
         ).fetchall()
         events += [(seq, event) for event in reader.decoder.events(segment, found) for seq in seqs[event.seq]]
     return events

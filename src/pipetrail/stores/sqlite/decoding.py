@@ -62,7 +62,7 @@ class Decoder:
         if missing := wanted - known.keys():
             text = self.texts
             found: list[Any] = self._db.execute(
-                f"SELECT * FROM refs_{segment} WHERE id IN (SELECT value FROM json_each(?))", (_values(missing),)
+                f"SELECT * FROM refs_{segment} WHERE id IN (SELECT value FROM json_each(?))", (rows.listed(missing),)
             ).fetchall()
             for number, _, api_version, kind, namespace, name, uid, path in found:
                 known[number] = ObjectRef(
@@ -141,7 +141,3 @@ def _of(known: dict[int, dict[int, Any]], segment: int) -> dict[int, Any]:
     if sum(map(len, known.values())) > _REFS:
         known.clear()
     return known.setdefault(segment, {})
-
-
-def _values(numbers: Iterable[int]) -> str:
-    return msgspec.json.encode(sorted(numbers)).decode()

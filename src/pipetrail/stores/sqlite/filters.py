@@ -93,8 +93,7 @@ def event_filter(db: apsw.Connection, segment: int, query: Query) -> Filter:
 
 def _of_runs(db: apsw.Connection, segment: int, query: Query, where: Filter) -> None:
     """The events must be of the runs of a query. Of an open segment, which has no index by run, little is read."""
-    # As one value: a pipeline may have had more runs than a statement may have values.
-    runs = msgspec.json.encode(query.runs).decode()
+    runs = rows.listed(query.runs)
     given = "SELECT value FROM json_each(?)"
     of_runs = f"FROM links_{segment} WHERE run IN (SELECT id FROM runs WHERE run IN ({given}) OR name IN ({given}))"
     sets, values = f"SELECT id {of_runs}", (runs, runs)
@@ -112,8 +111,7 @@ def _of_runs(db: apsw.Connection, segment: int, query: Query, where: Filter) -> 
             (max(first, query.after_seq + 1), *values),
         ).fetchall()
         if len(found) <= _FEW:
-            seqs = msgspec.json.encode([seq for (seq,) in found]).decode()
-            where.add("e.seq IN (SELECT value FROM json_each(?))", seqs)
+            where.add("e.seq IN (SELECT value FROM json_each(?))", rows.listed(seq for (seq,) in found))
             return
     where.add(f"e.run IN ({sets})", *values)
 

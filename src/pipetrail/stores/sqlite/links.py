@@ -9,11 +9,10 @@ from itertools import count
 from typing import Any
 
 import apsw
-import msgspec
 
 from pipetrail.model import Link
 from pipetrail.stores.sqlite.interning import Interned
-from pipetrail.stores.sqlite.rows import INT64
+from pipetrail.stores.sqlite.rows import INT64, listed
 
 RELS = ("subject", "affected", "cause")
 CONFIDENCES = ("exact", "strong", "weak")
@@ -134,7 +133,7 @@ def read(db: apsw.Connection, segment: int, numbers: Iterable[int]) -> dict[int,
         "SELECT l.id, l.rel, r.system, r.run, r.name, l.step, l.attempt, l.run_attempt, l.replica, l.pod_uid,"
         f" l.confidence, l.via FROM links_{segment} l JOIN runs r ON r.id = l.run"
         " WHERE l.id IN (SELECT value FROM json_each(?)) ORDER BY l.id, l.position",
-        (msgspec.json.encode(sorted(numbers)).decode(),),
+        (listed(numbers),),
     ).fetchall()
     sets: dict[int, list[Link]] = {}
     for number, rel, system, run, name, step, attempt, run_attempt, replica, pod_uid, confidence, via in found:

@@ -1,5 +1,9 @@
 """Events as rows of a segment: small numbers for the closed sets, bytes for what is random."""
 
+from collections.abc import Iterable
+
+import msgspec
+
 ORIGINS = ("kubernetes", "status", "gap", "verdict")
 SEVERITIES = ("info", "warning", "error")
 TYPES = (None, "Normal", "Warning")
@@ -12,6 +16,11 @@ EVENT_COLUMNS = (
     "node, related, source_name, source_uid, total, marks, estimated, run"
 )
 INT64 = (1 << 63) - 1
+
+
+def listed(values: Iterable[int] | Iterable[str]) -> str:
+    """Values as one, for ``json_each(?)``: there may be more of them than a statement may have values."""
+    return msgspec.json.encode(sorted(values)).decode()
 
 
 def pack_uid(uid: str) -> bytes:

@@ -8,6 +8,7 @@ import msgspec
 
 from pipetrail.model import Event
 from pipetrail.stores.sqlite.links import Runs
+from pipetrail.stores.sqlite.rows import listed
 
 
 def keep_verdict(db: apsw.Connection, runs: Runs, segment: int, seq: int, cluster: int, event: Event) -> bool:
@@ -28,9 +29,8 @@ def keep_verdict(db: apsw.Connection, runs: Runs, segment: int, seq: int, cluste
 
 def verdicts_of(db: apsw.Connection, seqs: Iterable[int]) -> dict[int, Mapping[str, Any]]:
     """The fields of an event that only a verdict has, by ``seq``, of those with one of these."""
-    wanted = msgspec.json.encode(tuple(seqs)).decode()
     found = db.execute(
-        "SELECT seq, body, supersedes FROM verdicts WHERE seq IN (SELECT value FROM json_each(?))", (wanted,)
+        "SELECT seq, body, supersedes FROM verdicts WHERE seq IN (SELECT value FROM json_each(?))", (listed(seqs),)
     )
     return {
         int(seq): {"verdict": msgspec.json.decode(str(body)), "supersedes": supersedes}
