@@ -84,7 +84,9 @@ class Recording:
         assert process is not None, "it does not run"
         process.terminate()
         try:
-            return process.wait(STOP_SECONDS)
+            if code := process.wait(STOP_SECONDS):
+                print(self.tail())
+            return code
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

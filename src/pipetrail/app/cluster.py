@@ -5,7 +5,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 
@@ -27,6 +27,8 @@ from pipetrail.sources.live import LiveSource
 from pipetrail.sources.objects import ObjectReader, Stored
 from pipetrail.stores.sqlite import JournalReader, Writer
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 DISCOVERY_SECONDS = 60.0
@@ -160,7 +162,7 @@ class ClusterRecorder:
                 if due := verdicts.due(now):
                     # What changed these runs must be there to be read; and a verdict need not wait for other events.
                     await self._writer.flush()
-                    judged = await asyncio.to_thread(verdicts.judge, reader, due, now)
+                    judged = await _to_the_end(verdicts.judge, reader, due, now)
                     for batch in verdicts.settle(judged):
                         await self._writer.put(batch)
                         await self._writer.flush()
@@ -298,6 +300,16 @@ class ClusterRecorder:
             for name, known in self.following.items()
             if known.state in ("listing", "blind") or (known.state == "forbidden" and known.resource is EVENTS)
         ]
+
+
+async def _to_the_end(work: Callable[P, T], *arguments: P.args, **words: P.kwargs) -> T:
+    """Run in a thread. Who is cancelled waits for it first: what the thread reads must not be closed under it."""
+    thread = asyncio.ensure_future(asyncio.to_thread(work, *arguments, **words))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.wait([thread])
+        raise
 
 
 class _Item(wire.Wire):
