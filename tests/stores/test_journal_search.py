@@ -146,5 +146,18 @@ def test_a_redacted_message_is_not_found_by_its_secret() -> None:
         assert b"swordfish" not in b"".join(file.read_bytes() for file in place.iterdir())
 
 
+@pytest.mark.parametrize("full_text", [True, False])
+def test_the_index_can_be_turned_on_and_off_between_two_recordings(full_text: bool) -> None:
+    with facts.opened(full_text=not full_text) as opened:
+        opened.store.append([facts.batch([], events=[facts.event(0, message="pulling the image")])])
+        opened.store.close()
+        opened.store = facts.SqliteStore(opened.path, full_text=full_text)
+        opened.store.append([facts.batch([], events=[facts.event(1, message="pulled the image")])])
+        opened.store.append([facts.batch([], events=[facts.event(2, message="the image was pulled")])])
+
+        assert len(list(opened.store.events(Query(text="pull")))) == 3
+        assert opened.store.reader.db.execute("SELECT count(*) FROM segments").get == 2
+
+
 def test_words_become_quoted_beginnings() -> None:
     assert match_words(["a", 'b"c']) == '"a"* "b""c"*'

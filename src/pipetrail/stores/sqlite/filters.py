@@ -9,6 +9,7 @@ import msgspec
 
 from pipetrail.model import ObjectQuery, Query
 from pipetrail.stores.sqlite import rows
+from pipetrail.stores.sqlite.schema import has_full_text
 
 _FEW = 1_024  # events of a run that are named one by one
 
@@ -80,7 +81,7 @@ def event_filter(db: apsw.Connection, segment: int, query: Query) -> Filter:
     if query.text:
         words = query.text.replace("\0", " ").split()
         # The index knows letters and digits only: a word of others (an emoji, an arrow) is looked for in each message.
-        indexed = [word for word in words if any(map(str.isalnum, word))] if _has_full_text(db, segment) else []
+        indexed = [word for word in words if any(map(str.isalnum, word))] if has_full_text(db, segment) else []
         if indexed:
             where.add(
                 f"e.message IN (SELECT rowid FROM fts_{segment} WHERE fts_{segment} MATCH ?)", match_words(indexed)
@@ -139,10 +140,6 @@ def _literal(text: str) -> str:
 def match_words(words: Iterable[str]) -> str:
     """A person's words as an FTS5 query: each word must be there, as the beginning of one at least."""
     return " ".join('"' + word.replace('"', '""') + '"*' for word in words)
-
-
-def _has_full_text(db: apsw.Connection, segment: int) -> bool:
-    return bool(db.execute("SELECT count(*) FROM sqlite_schema WHERE name = ?", (f"fts_{segment}",)).get)
 
 
 def object_filter(db: apsw.Connection, query: ObjectQuery) -> Filter:

@@ -72,6 +72,7 @@ class Journal:
         self.segment_events: int = self.value(
             "SELECT coalesce(max(events), 0) FROM segments WHERE id = ?", (self.segment,)
         )
+        self._indexed = bool(self.segment) and schema.has_full_text(self.db, self.segment)
         self._runs = Runs(self.db)
         self._begin_interning()
         self._loaded = True
@@ -113,8 +114,11 @@ class Journal:
 
     @property
     def full(self) -> bool:
-        """Whether the current segment has all the events that it should take: :meth:`seal` it then."""
-        return self.segment_events >= self._segment_events
+        """Whether the current segment takes no more events: :meth:`seal` it then.
+
+        It has all that it should take, or messages are to be indexed from now on and are not there, or the other way.
+        """
+        return self.segment_events >= self._segment_events or (self.segment > 0 and self._indexed != self._full_text)
 
     def begin(self, batches: Sequence[Batch]) -> None:
         """Put batches into a transaction that :meth:`commit` ends. This half computes, the other waits for the disk.
@@ -253,7 +257,7 @@ class Journal:
                 refs.fresh = []
         if fresh := self._messages.fresh:
             self.db.executemany(f"INSERT INTO messages_{number} VALUES(?,?)", fresh)
-            if self._full_text:
+            if self._indexed:
                 self.db.executemany(f"INSERT INTO fts_{number}(rowid, text) VALUES(?,?)", fresh)
             self._messages.fresh = []
         if self._links is not None:
@@ -289,7 +293,7 @@ class Journal:
             "INSERT INTO segments VALUES(?, ?, ?, 0, ?, 0, ?, 0, 0)",
             (number, self.next_seq, self.next_seq, rows.INT64, rows.INT64),
         )
-        self.segment, self.segment_events = number, 0
+        self.segment, self.segment_events, self._indexed = number, 0, self._full_text
         self._begin_interning()
 
     def seal(self) -> None:

@@ -123,7 +123,7 @@ def _keep_newer_half(journal: Journal, number: int, events: int) -> tuple[int, M
     db = journal.db
     new = schema.next_segment(db)
     first = db.execute(f"SELECT seq FROM events_{number} ORDER BY seq LIMIT 1 OFFSET ?", (events - events // 2,)).get
-    full_text = bool(db.execute("SELECT count(*) FROM sqlite_schema WHERE name = ?", (f"fts_{number}",)).get)
+    full_text = schema.has_full_text(db, number)
     schema.create_segment(db, new, full_text)
     db.execute(f"INSERT INTO events_{new} SELECT * FROM events_{number} WHERE seq >= ?", (first,))
     db.execute(

@@ -204,6 +204,11 @@ def create_segment(db: apsw.Connection, number: int, full_text: bool) -> None:
         )
 
 
+def has_full_text(db: apsw.Connection, number: int) -> bool:
+    """Whether the messages of a segment are indexed for search."""
+    return bool(db.execute("SELECT count(*) FROM sqlite_schema WHERE name = ?", (f"fts_{number}",)).get)
+
+
 def seal_segment(db: apsw.Connection, number: int) -> None:
     """Add the indexes that only a closed segment has."""
     db.execute(
