@@ -111,9 +111,13 @@ def _section(title: str, struct: type[msgspec.Struct], prefix: str, note: str) -
 
 
 def own_fields(struct: type[msgspec.Struct]) -> list[msgspec.structs.FieldInfo]:
-    """The fields that a Struct adds to the one it is made from."""
-    above = {field.name for base in struct.__bases__ if base is not msgspec.Struct for field in _fields(base)}
-    return [field for field in msgspec.structs.fields(struct) if field.name not in above]
+    """The fields that a Struct adds to the one it is made from, and those that are otherwise than there."""
+    above = {_key(field) for base in struct.__bases__ if base is not msgspec.Struct for field in _fields(base)}
+    return [field for field in msgspec.structs.fields(struct) if _key(field) not in above]
+
+
+def _key(field: msgspec.structs.FieldInfo) -> tuple[object, ...]:
+    return field.name, field.type, field.default
 
 
 def _fields(struct: type) -> tuple[msgspec.structs.FieldInfo, ...]:

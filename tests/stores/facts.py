@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from pipetrail.model import Batch, Event, Gap, Micros, ObjectQuery, ObjectRef, ObjectVersion, Query, SourceState
@@ -66,10 +67,19 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
+@cache
+def _empty() -> bytes:
+    """An empty journal. Making its tables anew for each example took most of a property's time."""
+    with folder() as place:
+        Journal(str(place / "j.db")).close()
+        return (place / "j.db").read_bytes()
+
+
 @contextmanager
 def opened(segment_events: int = 500_000, full_text: bool = True) -> Iterator[OpenedSqlite]:
     """An empty journal with a reader."""
     with folder() as place:
+        (place / "j.db").write_bytes(_empty())
         found = OpenedSqlite(str(place / "j.db"), segment_events, full_text)
         try:
             yield found

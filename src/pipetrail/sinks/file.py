@@ -42,11 +42,22 @@ class Rotate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Whether they are compressed, with gzip."""
 
 
+class FileBatching(common.Batching, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many events are written together: they are on the disk before the next ones are written."""
+
+    events: int = 4_000
+    """The most events."""
+    bytes: str = "16Mi"
+    """About the most bytes."""
+
+
 class Settings(common.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a sink of type ``file`` can be told."""
 
     path: str
     """The file. Its folder must be there."""
+    batch: FileBatching = msgspec.field(default_factory=FileBatching)
+    """How many events are written together."""
     rotate: Rotate = msgspec.field(default_factory=Rotate)
     """When it begins anew."""
     mode: str = "0600"
