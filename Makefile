@@ -17,9 +17,9 @@ test: $(VENV)/.dev  ## Every test that this machine can run; says what was left 
 	@$(BIN)/python cluster/build.py || test "$$PIPETRAIL_REQUIRE" != all
 	$(BIN)/python -m pytest -m "not release" $(TESTS)
 
-test-release: $(VENV)/.dev  ## All tests, the dear ones too
+test-release: $(VENV)/.dev  ## All tests, the dear ones too, and eight times as many examples
 	$(BIN)/python cluster/build.py --release
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --hypothesis-profile=release $(TESTS)
 
 check: lint test  ## Everything that must hold before a change lands
 

@@ -1,7 +1,6 @@
 """How property tests run, and the shared recordings."""
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,9 @@ _always = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
     print_blob=False,
 )
-settings.register_profile("dev", _always, max_examples=50)
-settings.register_profile("ci", _always, max_examples=200)
-settings.load_profile("ci" if os.environ.get("CI") else "dev")
+settings.register_profile("every-run", _always, max_examples=50)
+settings.register_profile("release", _always, max_examples=400)  # --hypothesis-profile=release
+settings.load_profile("every-run")
 set_hypothesis_home_dir(str(Path(__file__).parents[1] / ".pytest_cache" / "hypothesis"))
 
 # pytest-asyncio asks for the loop that was there before its own; where there was none, Python 3.11 makes one that

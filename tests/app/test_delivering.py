@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pipetrail.app.child import Child
-from pipetrail.app.delivering import Delivering, Options, _stamp
+from pipetrail.app.delivering import Delivering, Options, Outcome, _stamp
 from pipetrail.control import ask
 from pipetrail.model import Query
 from pipetrail.sinks.state import State
@@ -272,15 +272,27 @@ def test_a_broken_configuration_at_sighup_is_told_and_changes_nothing(
 # ---- what can't be sent
 
 
+def test_once_says_what_became_of_each_sink(tmp_path: Path, journal: Journal, out: Path) -> None:
+    drop = [{"text": message} for message in messages(1, 2)]
+    configuration(tmp_path / "c.yaml", audit={"path": str(out)}, some={"path": f"{out}.some", "drop": drop})
+    append(journal, *range(1, 6))
+
+    assert once(tmp_path).stderr.splitlines()[-2:] == ["audit: 5 sent", "some: 3 sent, 2 left out by its rules"]
+    assert once(tmp_path).stderr.splitlines()[-2:] == ["audit: 0 sent", "some: 0 sent"]
+
+
 async def test_once_gives_a_receiver_up_that_takes_nothing(tmp_path: Path, journal: Journal) -> None:
     append(journal, 1, 2)
     async with ScriptedReceiver(UNAVAILABLE) as receiver:
         config = configuration(
             tmp_path / "c.yaml", hook={"type": "webhook", "url": receiver.url, "retry": {"first": 0.05}}
         )
-        found = await Delivering(Options(journal=journal.path, config=config, once=True, patience=1.0)).run()
+        delivering = Delivering(Options(journal=journal.path, config=config, once=True, patience=1.0))
+        assert await delivering.run() is False
 
-    assert found is False
+    (outcome,) = delivering.outcomes
+    assert outcome.sent == 0
+    assert outcome.behind
     assert len(receiver.requests) > 1
 
 
@@ -290,10 +302,12 @@ async def test_once_that_left_dead_letters_did_not_send_all(tmp_path: Path, jour
     async with ScriptedReceiver(BAD_REQUEST) as receiver:
         config = configuration(tmp_path / "c.yaml", hook={"type": "webhook", "url": receiver.url})
         options = Options(journal=journal.path, config=config, once=True)
-        assert await Delivering(options).run(lines.append) is False
+        delivering = Delivering(options)
+        assert await delivering.run(lines.append) is False
         assert await Delivering(options).run(lines.append) is True
 
     assert lines[-1] == ""
+    assert delivering.outcomes == [Outcome(name="hook", sent=0, left_out=0, dead_letters=2)]
 
 
 def test_what_was_pruned_before_it_was_sent_is_a_gap_of_the_journal(

@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from pipetrail.documents.events import event_shape
 from pipetrail.model import Micros, Sink
 from pipetrail.sinks import state_path
 from pipetrail.sinks.delivery import Deliverer
+from pipetrail.sinks.figures import SinkFigures
 from pipetrail.sinks.kinds import kind
 from pipetrail.sinks.settings import Settings
 from pipetrail.sinks.shared import Skipped
@@ -64,6 +65,19 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     patience: float = PATIENCE
 
 
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one sink in a run with ``once``: events ``sent``, left out by its rules, new dead letters.
+
+    ``behind``: why not all was sent or left out, as far as that is known; None where it was.
+    """
+
+    name: str
+    sent: int
+    left_out: int
+    dead_letters: int
+    behind: str | None = None
+
+
 def made(
     settings: dict[str, Settings], state: State, now: Callable[[], Micros], clusters: Callable[[], Mapping[str, str]]
 ) -> list[tuple[Sink, Settings]]:
@@ -93,6 +107,8 @@ class Delivering:
         self._reload = asyncio.Event()
         self._clusters: dict[str, str] = {}
         self._skipped: asyncio.Queue[Skipped] = asyncio.Queue()
+        self.outcomes: list[Outcome] = []
+        """With ``once``, what became of each sink; empty when it was told to end before."""
 
     async def run(self, progress: Progress | None = None) -> bool:
         """Deliver until a signal says to end, or, once, until all is sent. Returns whether all of it was.
@@ -198,7 +214,7 @@ class Delivering:
         if not self._options.once:
             return True
         target = await asyncio.to_thread(_last_seq, self._options.journal)
-        before = {name: state.figures(name, "").dead_letters_ever for name in config.sinks}
+        before = {name: msgspec.structs.replace(state.figures(name, "")) for name in config.sinks}
         moved = dict.fromkeys(config.sinks, (0.0, -1))  # when a sink last got further, and how far
         loop = asyncio.get_running_loop()
         while True:
@@ -214,18 +230,27 @@ class Delivering:
                 if found.state != "full" and loop.time() - moved[name][0] < self._options.patience:
                     left.append(name)
             if progress is not None:
-                progress(_progress(list(figures.values()), target) if left else "")
+                progress(_progress(figures.values(), target) if left else "")
             if figures and not left:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
-        positions = {name: await asyncio.to_thread(state.position, name) for name in config.sinks}
-        behind = [name for name, at in positions.items() if at is None or at.settled < target]
-        dead = [name for name, found in figures.items() if found.dead_letters_ever > before.get(name, 0)]
-        for name in behind:
-            _log.error("A sink has not taken all.", extra={"sink": name, "error": figures[name].last_error})
-        for name in dead:
-            _log.error("A sink has new dead letters.", extra={"sink": name, "dead_letters": figures[name].dead_letters})
-        return not behind and not dead
+        for name, found in figures.items():
+            was = before.get(name) or SinkFigures(name=name, type=found.type)
+            position = await asyncio.to_thread(state.position, name)
+            behind = position is None or position.settled < target
+            outcome = Outcome(
+                name=name,
+                sent=found.sent - was.sent,
+                left_out=found.filtered - was.filtered,
+                dead_letters=found.dead_letters_ever - was.dead_letters_ever,
+                behind=found.last_error if behind else None,
+            )
+            self.outcomes.append(outcome)
+            if behind:
+                _log.error("A sink has not taken all.", extra={"sink": name, "error": found.last_error})
+            if outcome.dead_letters:
+                _log.error("A sink has new dead letters.", extra={"sink": name, "dead_letters": found.dead_letters})
+        return all(each.behind is None and not each.dead_letters for each in self.outcomes)
 
     async def _reloads(self, deliverer: Deliverer, state: State) -> None:
         """Read the configuration anew when asked to. One with mistakes changes nothing."""
@@ -331,7 +356,7 @@ async def _happened(event: asyncio.Event, seconds: float) -> bool:
     return event.is_set()
 
 
-def _progress(figures: Sequence[Any], target: int) -> str:
+def _progress(figures: Iterable[SinkFigures], target: int) -> str:
     """One line on how far each sink is."""
     return " · ".join(
         f"{each.name} {min(100.0, 100.0 * max(0, target - each.lag_events) / max(1, target)):.0f} %, {each.rate:,.0f}/s"

@@ -9,9 +9,10 @@ import click
 from pipetrail.cli import options
 from pipetrail.cli.failures import FAILED, USAGE, Failure
 from pipetrail.cli.screen import Screen
+from pipetrail.cli.words import clean
 
 if TYPE_CHECKING:
-    from pipetrail.app.delivering import Options, Progress
+    from pipetrail.app.delivering import Options, Outcome, Progress
 
 
 @click.command()
@@ -45,4 +46,17 @@ def deliver(
 async def _deliver(wanted: "Options", progress: "Progress | None") -> bool:
     from pipetrail.app.delivering import Delivering
 
-    return await Delivering(wanted).run(progress)
+    delivering = Delivering(wanted)
+    whole = await delivering.run(progress)
+    for each in delivering.outcomes:
+        click.echo(_words(each), err=True)  # what a sink sends may go to the standard output
+    return whole
+
+
+def _words(found: "Outcome") -> str:
+    """What became of a sink, in a line."""
+    words = [f"{found.sent:,} sent"]
+    words += [f"{found.left_out:,} left out by its rules"] if found.left_out else []
+    words += [f"{found.dead_letters:,} new dead letters"] if found.dead_letters else []
+    words += [f"not all of it: {clean(found.behind) or 'no answer'}"] if found.behind is not None else []
+    return f"{found.name}: {', '.join(words)}"
