@@ -169,6 +169,7 @@ class Backlog:
         if taken < len(front):
             self.refill(front[taken:])
         looked_at = 0
+        plain = self._rules.passes_all  # then only what waits, or has no run, must be looked at
         while self._pages and looked_at < _LOOKED_AT and len(batch) < most and (self.bytes < room or not batch):
             current = self._pages[0]
             items, weights = current.page.items, current.weights
@@ -176,7 +177,7 @@ class Backlog:
             end = min(len(items), start + _LOOKED_AT - looked_at)
             while index < end and len(batch) < most and (self.bytes < room or not batch):
                 item = items[index]
-                if self._admitted(item, now, time):
+                if (plain and item.event.links and not self._waiting) or self._admitted(item, now, time):
                     batch.append(item)
                     self.bytes += weights[index]
                 index += 1

@@ -6,6 +6,7 @@ the event itself: it is that of its own day. For the same reason there is no dat
 too old is deleted by this sink, index by index, by name.
 """
 
+import asyncio
 import calendar
 import datetime as dt
 import re
@@ -27,12 +28,20 @@ from pipetrail.sinks.opensearch_template import EVENT_FIELDS, RUN_FIELDS, VERSIO
 from pipetrail.sinks.tools import Tools
 
 _BULK = "/_bulk?filter_path=items.*.status,items.*.error"  # of each document only what is needed: it costs both sides
+_PART = 200  # documents: fewer are not worth a request of their own
 _ANSWER = 16 << 20
 _FOR_EACH = 4 << 10  # bytes of an answer that one document may cause
 _LOOKED = 3600 * SECOND  # between two looks for old indices
 _AGAIN = 60 * SECOND  # after one that failed
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
 _DATED = re.compile(r"-(\d{4})\.(\d{2})(?:\.(\d{2}))?")
+
+
+class SearchBatching(common.Batching, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many events are sent together: the next ones are sent when these are answered for."""
+
+    events: int = 2_000
+    """The most events."""
 
 
 class Settings(common.HttpSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,6 +63,10 @@ class Settings(common.HttpSettings, frozen=True, kw_only=True, forbid_unknown_fi
     """Shards of a new index."""
     replicas: int = 1
     """Copies of each shard of a new index; 0 where there is only one node."""
+    batch: SearchBatching = msgspec.field(default_factory=SearchBatching)
+    """How many events are sent together."""
+    parallel: int = 2
+    """In how many requests at once they are sent: a shard writes one request at a time by one thread."""
     gzip: bool = False
     """Send compressed: for a narrow line, since it costs time."""
 
@@ -160,12 +173,26 @@ class OpenSearchSink:
             await self._write_templates()
 
     async def send(self, batch: Sequence[Delivery]) -> Sequence[Answer]:
-        """Index all, in requests of about ``batch.bytes`` at most."""
-        body = self._writer.body(batch)
-        if len(body) > self._most and len(batch) > 1:
-            half = len(batch) // 2
-            return [*await self.send(batch[:half]), *await self.send(batch[half:])]
-        return answers(await self._client.request("POST", _BULK, body, NDJSON), len(batch))
+        """Index all, in requests of about ``batch.bytes`` at most, several at once; each object's in their order."""
+        answered: list[Answer] = [None] * len(batch)
+        places = _split(batch, self._settings.parallel)
+        parts = ([batch[place] for place in each] for each in places)
+        # What one of them raises is raised when none is under way any more: what is sent again must come behind it.
+        for each, found in zip(
+            places, await asyncio.gather(*map(self._index, parts), return_exceptions=True), strict=True
+        ):
+            if isinstance(found, BaseException):
+                raise found
+            for place, answer in zip(each, found, strict=True):
+                answered[place] = answer
+        return answered
+
+    async def _index(self, part: Sequence[Delivery]) -> Sequence[Answer]:
+        body = self._writer.body(part)
+        if len(body) > self._most and len(part) > 1:
+            half = len(part) // 2
+            return [*await self._index(part[:half]), *await self._index(part[half:])]
+        return answers(await self._client.request("POST", _BULK, body, NDJSON), len(part))
 
     async def tick(self, now: Micros) -> None:
         """Delete the indices of events that are too old, once an hour."""
@@ -255,6 +282,16 @@ class OpenSearchSink:
         return (await self._client.request("HEAD", f"/{index}?allow_no_indices=false")).status == 200
 
 
+def _split(batch: Sequence[Delivery], most: int) -> list[list[int]]:
+    """The places of a batch in parts, of which none is small; what is about one object is in one part."""
+    count = max(1, min(most, len(batch) // _PART))
+    parts: list[list[int]] = [[] for _ in range(count)]
+    for place, delivery in enumerate(batch):
+        about = delivery.event.about
+        parts[hash(about.uid or about.name) % count].append(place)
+    return [part for part in parts if part]
+
+
 def _check(settings: Settings) -> None:
     for field, name in (("index", settings.index), ("runs", settings.runs)):
         if not _NAME.fullmatch(name):
@@ -263,6 +300,8 @@ def _check(settings: Settings) -> None:
         raise ValueError("runs: this name is one of the indices of events; choose one that begins otherwise")
     if settings.shards < 1:
         raise ValueError("shards: at least 1 is needed")
+    if settings.parallel < 1:
+        raise ValueError("parallel: at least 1 is needed")
     if settings.replicas < 0:
         raise ValueError("replicas: 0 or more")
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 import pytest
 
-from pipetrail.model import Again, Permanent, Rejected, Temporary
+from pipetrail.model import Again, Delivery, ObjectRef, Permanent, Rejected, Temporary
 from pipetrail.sinks import opensearch
 from pipetrail.testing.deliveries import Forgetful
 from pipetrail.testing.receivers import (
@@ -18,13 +18,14 @@ from pipetrail.testing.receivers import (
     HUGE,
     REDIRECT,
     UNAVAILABLE,
+    Asked,
     Reply,
     ScriptedReceiver,
     json_reply,
 )
 from pipetrail.testing.sink_contract import SinkContract
 from tests.sinks.opensearch.nodes import delivery, tools
-from tests.sinks.opensearch.scripted import ScriptedEngine, meta, outcome
+from tests.sinks.opensearch.scripted import ScriptedEngine, meta, outcome, pairs
 
 TWO = [delivery(1), delivery(2)]
 
@@ -105,6 +106,60 @@ async def test_a_request_that_is_wrong_as_a_whole_is_permanent(
     scripted.then(json_reply({"error": error, "status": 400}, 400))
     with pytest.raises(Permanent, match="Malformed action"):
         await sink.send(TWO)
+
+
+def of_objects(count: int) -> list[Delivery]:
+    """So many events, each about an object of its own but for every tenth: these are about one."""
+    made = [delivery(seq) for seq in range(1, count + 1)]
+    return [
+        msgspec.structs.replace(
+            each,
+            event=msgspec.structs.replace(
+                each.event, about=ObjectRef(kind="Pod", name="p", uid=f"u-{each.seq}" if each.seq % 10 else "u")
+            ),
+        )
+        for each in made
+    ]
+
+
+async def test_a_large_batch_goes_in_two_requests_and_each_event_has_its_own_answer(
+    scripted: ScriptedReceiver, sink: opensearch.OpenSearchSink
+) -> None:
+    def answer(asked: Asked) -> Reply:
+        refused = [document["event"]["sequence"] % 7 == 0 for _, document in pairs(asked)]
+        return json_reply({"items": [outcome(400 if each else 201, "mapper_parsing_exception") for each in refused]})
+
+    scripted.answer = answer
+    batch = of_objects(600)
+    answers = await sink.send(batch)
+
+    assert [each.seq for each, answer in zip(batch, answers, strict=True) if answer] == list(range(7, 601, 7))
+    requests = [[document for _, document in pairs(asked)] for asked in scripted.requests if asked.path == "/_bulk"]
+    assert len(requests) == 2
+    same = [[each["event"]["sequence"] for each in found if each["orchestrator"]["resource"]["id"] == "u"]
+            for found in requests]  # fmt: skip
+    assert sorted(same) == [[], list(range(10, 601, 10))]
+
+
+async def test_a_request_that_fails_fails_its_batch_when_the_other_has_ended(
+    scripted: ScriptedReceiver, sink: opensearch.OpenSearchSink
+) -> None:
+    slow = json_reply({"items": []})
+    ended: list[int] = []
+
+    def answer(asked: Asked) -> Reply:
+        found = pairs(asked)
+        ended.append(len(found))
+        if len(ended) == 1:
+            return UNAVAILABLE
+        return msgspec.structs.replace(slow, body=json_reply({"items": [outcome(201)] * len(found)}).body, delay=0.2)
+
+    scripted.answer = answer
+    with pytest.raises(Temporary, match="503"):
+        await sink.send(of_objects(600))
+
+    assert sum(ended) == 600
+    assert await sink.send(TWO) == [None, None]
 
 
 NEVER = [(400, "mapper_parsing_exception"), (400, "illegal_argument_exception"), (413, "too_large"), (400, "")]

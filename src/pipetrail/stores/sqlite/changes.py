@@ -48,14 +48,16 @@ def changes(reader: JournalReader, after: int, most: int) -> Changes:
             "SELECT seq, segment, event FROM raised WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", within
         ).fetchall()
         turned = turns(db, "t.seq > ? AND t.seq <= ? ORDER BY t.seq LIMIT ?", within)
-        seqs = [row[0] for _, found in stored for row in found]
-        seqs += [seq for seq, _, _ in raised]
-        seqs += [turn.standing.seq for turn in turned]
-        upto = sorted(seqs)[most - 1] if len(seqs) >= most else last
+        upto = until
+        if raised or turned:
+            seqs = [row[0] for _, found in stored for row in found]
+            seqs += [seq for seq, _, _ in raised]
+            seqs += [turn.standing.seq for turn in turned]
+            upto = sorted(seqs)[most - 1] if len(seqs) >= most else last
+            stored = [(segment, [row for row in found if row[0] <= upto]) for segment, found in stored]
         events: list[tuple[int, Event]] = []
         for segment, found in stored:
-            part = [row for row in found if row[0] <= upto]
-            events += [(event.seq, event) for event in reader.decoder.events(segment, part)]
+            events += [(event.seq, event) for event in reader.decoder.events(segment, found)]
         again = [row for row in raised if row[0] <= upto and not after < row[2] <= upto]
         if again:
             # Of several raises of one event the last says it all.

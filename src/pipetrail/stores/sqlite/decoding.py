@@ -22,6 +22,7 @@ Row = tuple[Any, ...]
 _COLUMNS = ", ".join(f"e.{column}" for column in (*rows.EVENT_COLUMNS.split(", "), "revision"))
 _ABOUT, _RELATED, _LINKED = (rows.EVENT_COLUMNS.split(", ").index(name) for name in ("about", "related", "run"))
 _VERDICT = rows.ORIGIN_NUMBER["verdict"]
+_NO_MARKS: dict[str, str] = {}  # one for all: nobody changes an event
 _decode_marks = msgspec.json.Decoder(dict[str, str]).decode
 
 
@@ -124,7 +125,7 @@ class Decoder:
                 node=text[node],
                 related=None if related is None else refs[related],
                 source=source,
-                marks=_decode_marks(marks) if marks else {},
+                marks=_decode_marks(marks) if marks else _NO_MARKS,
                 at_estimated=bool(estimated),
                 links=() if run is None else links.get(run, ()),
                 seq=seq,
