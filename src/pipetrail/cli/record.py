@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 import termios
@@ -17,6 +18,8 @@ from pipetrail.model.times import parse_age
 
 if TYPE_CHECKING:
     from pipetrail.app.child import Child
+
+_log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -107,6 +110,8 @@ def record(
 
     terminal = sys.stderr.isatty()
     start_logging(json=not terminal, verbose=verbose)
+    if settings.clusters and (contexts or kubeconfig or cluster):
+        _log.warning("The command line names what to record; the clusters of the configuration are left out.")
     options = RecorderOptions(
         journal=journal or settings.journal or default_journal(),
         retention=Retention(size=size, age=age),
