@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, cast
 
 import click
 
@@ -140,7 +140,7 @@ def journal_options(command: F) -> F:
     def found(*args: Any, config_file: str | None, **rest: Any) -> Any:
         return command(*args, **rest)
 
-    return found  # type: ignore[return-value]
+    return _with(command, found)
 
 
 def configured_sinks(command: F) -> F:
@@ -150,7 +150,7 @@ def configured_sinks(command: F) -> F:
     def found(*args: Any, journal: str | None, config_file: str | None, **rest: Any) -> Any:
         return command(*args, journal=journal_of(journal, config_file), config_file=config_file, **rest)
 
-    return _with(found, _JOURNAL_OPTIONS)  # type: ignore[return-value]
+    return _with(command, found, _JOURNAL_OPTIONS)
 
 
 class Patience(TypedDict, total=False):
@@ -168,7 +168,7 @@ def configured_journal(command: F) -> F:
     def found(*args: Any, patience: Patience, **rest: Any) -> Any:
         return command(*args, **rest)
 
-    return found  # type: ignore[return-value]
+    return _with(command, found)
 
 
 def judged_journal(command: F) -> F:
@@ -187,7 +187,7 @@ def judged_journal(command: F) -> F:
             patience["zombie_after"] = parse_retention_age(settings.zombie_after)
         return command(*args, journal=journal_of(journal, None), resolvers=resolvers, patience=patience, **rest)
 
-    return _with(found, _JOURNAL_OPTIONS)  # type: ignore[return-value]
+    return _with(command, found, _JOURNAL_OPTIONS)
 
 
 def diagnosing_journal(command: F) -> F:
@@ -203,7 +203,7 @@ def diagnosing_journal(command: F) -> F:
             folder = Path(named) if named is not None else None
         return judged(*args, config_file=config_file, catalogue=folder, **rest)
 
-    return catalogue_option(found)  # type: ignore[return-value]
+    return _with(command, found, (catalogue_option,))
 
 
 catalogue_option = click.option(
@@ -279,7 +279,7 @@ def event_filters(command: F) -> F:
         )
         return command(*args, query=query, asked=asked, **rest)
 
-    return _with(found, _EVENT_OPTIONS)  # type: ignore[return-value]
+    return _with(command, found, _EVENT_OPTIONS)
 
 
 def object_filters(command: F) -> F:
@@ -290,13 +290,14 @@ def object_filters(command: F) -> F:
         query, asked = _object_query(rest)
         return command(*args, query=query, asked=asked, **rest)
 
-    return _with(found, _OBJECT_OPTIONS)  # type: ignore[return-value]
+    return _with(command, found, _OBJECT_OPTIONS)
 
 
-def _with(command: Callable[..., Any], decorators: tuple[Any, ...]) -> Callable[..., Any]:
+def _with(command: F, found: Callable[..., Any], decorators: tuple[Any, ...] = ()) -> F:
+    """What stands for a command, with these options. To click it is of the same type, though it is called otherwise."""
     for decorator in reversed(decorators):
-        command = decorator(command)
-    return command
+        found = decorator(found)
+    return cast(F, found)
 
 
 def _object_query(given: dict[str, Any]) -> tuple[ObjectQuery, str]:

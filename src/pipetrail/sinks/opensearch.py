@@ -283,7 +283,7 @@ class OpenSearchSink:
 
 
 def _split(batch: Sequence[Delivery], most: int) -> list[list[int]]:
-    """The places of a batch in parts, of which none is small; what is about one object is in one part."""
+    """The places of a batch in parts of about the same size; what is about one object is in one part."""
     count = max(1, min(most, len(batch) // _PART))
     parts: list[list[int]] = [[] for _ in range(count)]
     for place, delivery in enumerate(batch):

@@ -144,7 +144,6 @@ async def test_a_large_batch_goes_in_two_requests_and_each_event_has_its_own_ans
 async def test_a_request_that_fails_fails_its_batch_when_the_other_has_ended(
     scripted: ScriptedReceiver, sink: opensearch.OpenSearchSink
 ) -> None:
-    slow = json_reply({"items": []})
     ended: list[int] = []
 
     def answer(asked: Asked) -> Reply:
@@ -152,7 +151,7 @@ async def test_a_request_that_fails_fails_its_batch_when_the_other_has_ended(
         ended.append(len(found))
         if len(ended) == 1:
             return UNAVAILABLE
-        return msgspec.structs.replace(slow, body=json_reply({"items": [outcome(201)] * len(found)}).body, delay=0.2)
+        return msgspec.structs.replace(json_reply({"items": [outcome(201)] * len(found)}), delay=0.2)
 
     scripted.answer = answer
     with pytest.raises(Temporary, match="503"):

@@ -20,6 +20,7 @@ from pipetrail.stores.sqlite.errors import explained
 from pipetrail.stores.sqlite.interning import Interned
 from pipetrail.stores.sqlite.links import Links, Runs
 from pipetrail.stores.sqlite.opening import open_for_writing, reserve
+from pipetrail.stores.sqlite.sources import keep_source
 from pipetrail.stores.sqlite.turns import keep_turns
 from pipetrail.stores.sqlite.verdicts import keep_verdict
 
@@ -177,7 +178,7 @@ class Journal:
         for item in raises:
             self._raise(item)
         for (cluster, resource), parts in sources.items():
-            self._keep_source(cluster, resource, parts)
+            keep_source(self.db, self._strings, cluster, resource, parts)
         self._keep_strings()
 
     def _event_rows(self, events: list[Event]) -> list[Row]:
@@ -361,32 +362,6 @@ class Journal:
             [(text[item.cluster], text[item.resource], item.at, item.reason, item.body) for item in rejects],
         )
         self.db.execute("DELETE FROM rejects WHERE id <= (SELECT max(id) FROM rejects) - ?", (_REJECTS,))
-
-    def _keep_source(self, cluster: str, resource: str, parts: list[Batch]) -> None:
-        position = state = None
-        alive_at: Micros | None = None
-        last_event: Micros | None = None
-        added = 0
-        for part in parts:
-            position = part.position if part.position is not None else position
-            alive_at = part.alive_at if part.alive_at is not None else alive_at
-            state = part.state if part.state is not None else state
-            if part.events:
-                added += len(part.events)
-                last_event = max(last_event or 0, part.events[-1].observed_at)
-        key = (self._strings[cluster], self._strings[resource])
-        self.db.execute(
-            "INSERT INTO sources(cluster, resource, position, alive_at, last_event_at, events) VALUES(?,?,?,?,?,?)"
-            " ON CONFLICT DO UPDATE SET position = coalesce(excluded.position, position),"
-            " alive_at = coalesce(excluded.alive_at, alive_at),"
-            " last_event_at = coalesce(excluded.last_event_at, last_event_at), events = events + excluded.events",
-            (*key, position, alive_at, last_event, added),
-        )
-        if state is not None:
-            self.db.execute(
-                "UPDATE sources SET state = ?, reason = ?, missing_rights = ? WHERE cluster = ? AND resource = ?",
-                (state.state, state.reason, "\n".join(state.missing_rights), *key),
-            )
 
     def name_cluster(self, cluster: str, label: str, event_ttl: Micros | None) -> None:
         """Remember what people call a cluster (its context or server), and how long it keeps Events."""
